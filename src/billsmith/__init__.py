@@ -1,0 +1,1 @@
+"""Billsmith: an open-source billing engine on PostgreSQL. Rooms and flows: ARCHITECTURE.md."""

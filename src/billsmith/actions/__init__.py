@@ -1,0 +1,1 @@
+"""One function per verb: load values, let core decide, save values. Transactions begin and end here."""

@@ -1,0 +1,15 @@
+"""What every action is given: where things are stored, what time it is, and who asks."""
+
+import msgspec
+
+from billsmith.clock import Clock
+from billsmith.ids import IdMaker
+from billsmith.store.pool import Pool
+
+
+class Context(msgspec.Struct, frozen=True):
+    """The outside of the house, made once by `wiring`: pool, both clocks, id maker."""
+
+    pool: Pool
+    clock: Clock
+    ids: IdMaker

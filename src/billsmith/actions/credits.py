@@ -1,0 +1,136 @@
+"""Customer credit: granted, deleted, expired, and drawn on what is owed as soon as both exist."""
+
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from billsmith.actions.calls import Call, Outcome, carry_out
+from billsmith.actions.context import Context
+from billsmith.actions.saving import lock_standing, save
+from billsmith.core.credits import Credit, NewCredit, deleted, expired, grant_posting, granted
+from billsmith.core.customers import not_deleted, today_of
+from billsmith.core.facts import FactType
+from billsmith.core.ids import CreditId, CustomerId, shard_of, show_id
+from billsmith.core.invoicing import Decision, draw_available, with_credit, without_credit
+from billsmith.core.tenants import Tenant
+from billsmith.core.time_zones import local_day
+from billsmith.errors import NotFound
+from billsmith.store import ledger as ledger_rows
+from billsmith.store import tenants as tenant_rows
+from billsmith.store.events import Cause
+from billsmith.store.listing import Filters
+from billsmith.store.pool import Connection
+
+SWEEP = 500
+"""Credits looked at in one go of the sweep."""
+
+
+class CreditNotFound(NotFound):
+    """No such credit of this tenant."""
+
+    code = "credit_not_found"
+
+
+async def grant_credit(context: Context, call: Call, customer_id: CustomerId, given: NewCredit) -> Outcome[Credit]:
+    """Give a customer credit, and draw it at once on what the customer owes. Raises CustomerNotFound, CreditInvalid."""
+
+    async def verb(connection: Connection, cause: Cause) -> Credit:
+        standing = await lock_standing(connection, call.tenant, customer_id, owed=True)
+        customer, at = standing.customer, cause.caused_at
+        not_deleted(customer)
+        today = today_of(customer, at)
+        id_ = CreditId(context.ids.new(shard_of(customer_id)))
+        blank = Credit(
+            id=id_,
+            tenant_id=call.tenant.id,
+            customer_id=customer.id,
+            currency=given.currency or customer.currency,
+            source="granted",
+            invoice_id=None,
+            reason=None,
+            granted_on=today,
+            expires_at=None,
+            amount_minor=0,
+            drawn_minor=0,
+            expired_minor=0,
+            deleted_minor=0,
+            metadata={},
+            version=1,
+            created_at=at,
+        )
+        credit = granted(given, blank, at)
+        decision = with_credit(Decision(standing), credit, grant_posting(credit))
+        decision = draw_available(decision, at, today, on=standing.owed)
+        await save(connection, context, cause, {customer.id: standing}, [decision], {})
+        return next(kept for kept in reversed(decision.credits) if kept.id == id_)
+
+    return await carry_out(context, call, verb)
+
+
+async def delete_credit(context: Context, call: Call, id_: UUID) -> Outcome[Credit]:
+    """Take back what is left of a credit. Raises CreditNotFound, CreditUsedUp."""
+
+    async def verb(connection: Connection, cause: Cause) -> Credit:
+        credit = await get_credit(context, call.tenant, id_, connection)
+        return await _take_back(connection, context, cause, call.tenant, credit, "credit.deleted")
+
+    return await carry_out(context, call, verb)
+
+
+async def get_credit(context: Context, tenant: Tenant, id_: UUID, connection: Connection | None = None) -> Credit:
+    """Raises CreditNotFound."""
+    found = await ledger_rows.get_credits(connection or context.pool, tenant.id, [id_])
+    if id_ not in found:
+        raise CreditNotFound(f"there is no credit {show_id('credit', id_)}")
+    return found[id_]
+
+
+async def list_credits(context: Context, tenant: Tenant, filters: Filters) -> list[Credit]:
+    """A page of credits, newest first; one more than asked for if there are more."""
+    return await ledger_rows.list_credits(context.pool, tenant.id, filters)
+
+
+async def next_due(context: Context, tenant: Tenant) -> datetime | None:
+    """The next instant at which something of this tenant falls due: so far, a credit that expires."""
+    far = datetime.max.replace(tzinfo=context.clock.wall().tzinfo)
+    waiting = await ledger_rows.expired_credits(context.pool, far, 1, tenant.id)
+    return waiting[0].expires_at if waiting else None
+
+
+async def expire_credits(context: Context, tenant: Tenant | None = None) -> int:
+    """Let credits go whose time is over: of one tenant by its clock, or of all that live in the real time. How many."""
+    at = context.clock.wall() if tenant is None else context.clock.of(tenant)
+    due = await ledger_rows.expired_credits(context.pool, at, SWEEP, None if tenant is None else tenant.id)
+    done = 0
+    for credit in due:
+        owner = tenant or await tenant_rows.get_tenant(context.pool, credit.tenant_id)
+        assert owner is not None
+        call = Call(owner, "worker", show_id("request", context.ids.new(shard_of(credit.customer_id))), "expired")
+        done += (await _expire(context, call, credit)).fresh
+    return done
+
+
+async def _expire(context: Context, call: Call, due: ledger_rows.ExpiredCredit) -> Outcome[int]:
+    async def verb(connection: Connection, cause: Cause) -> int:
+        standing = await lock_standing(connection, call.tenant, due.customer_id)
+        credit = next((credit for credit in standing.credits if credit.id == due.credit_id), None)
+        if credit is None:
+            return 0  # drawn or deleted since we looked
+        on_its_day = msgspec.structs.replace(cause, caused_at=due.expires_at)
+        await _take_back(connection, context, on_its_day, call.tenant, credit, "credit.expired")
+        return 1
+
+    return await carry_out(context, call, verb)
+
+
+async def _take_back(
+    connection: Connection, context: Context, cause: Cause, tenant: Tenant, credit: Credit, type_: FactType
+) -> Credit:
+    standing = await lock_standing(connection, tenant, credit.customer_id)
+    current = await get_credit(context, tenant, credit.id, connection)
+    on = local_day(cause.caused_at, standing.customer.time_zone)
+    changed, posting = (expired if type_ == "credit.expired" else deleted)(current, on)
+    decision = without_credit(Decision(standing), changed, posting, type_)
+    await save(connection, context, cause, {credit.customer_id: standing}, [decision], {})
+    return changed

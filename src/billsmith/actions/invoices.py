@@ -1,0 +1,253 @@
+"""Invoices: created, edited, finalised, looked up; alone or many at once."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import msgspec
+
+from billsmith.actions.calls import Call, Outcome, carry_out
+from billsmith.actions.context import Context
+from billsmith.actions.customers import ExternalIdTaken
+from billsmith.actions.saving import CustomerNotFound, Standings, lock_standing, lock_standings, record_facts, save
+from billsmith.core.ids import CreditId, CustomerId, InvoiceId, shard_of, show_id
+from billsmith.core.invoices import Document, Invoice, InvoiceDetails, Line, still_draft
+from billsmith.core.invoicing import (
+    Decision,
+    Standing,
+    deleted_draft,
+    drafted,
+    finalise,
+    new_draft,
+    redrafted,
+    relabelled,
+)
+from billsmith.core.tenants import Tenant
+from billsmith.errors import BillsmithError, NotFound
+from billsmith.store import invoices as invoice_rows
+from billsmith.store.events import Cause
+from billsmith.store.listing import Filters
+from billsmith.store.pool import Connection
+
+
+class InvoiceNotFound(NotFound):
+    """No such invoice of this tenant."""
+
+    code = "invoice_not_found"
+
+
+class NewInvoice(msgspec.Struct, frozen=True, gc=False):
+    """An invoice to be made for a customer: kept as a draft, or finalised at once."""
+
+    customer_id: CustomerId
+    details: InvoiceDetails
+    draft: bool = False
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """Why one item of several was not carried out; the others were."""
+
+    error: BillsmithError
+
+
+async def create_invoice(context: Context, call: Call, given: NewInvoice) -> Outcome[Document]:
+    """Make one invoice. Raises CustomerNotFound, CustomerDeleted, ExternalIdTaken, Invalid kinds; then nothing is kept."""
+
+    async def verb(connection: Connection, cause: Cause) -> Document:
+        made = await make_invoices(connection, context, cause, call.tenant, [given])
+        if isinstance(made[0], Refusal):
+            raise made[0].error
+        return await _reread(connection, call.tenant, made[0])
+
+    return await carry_out(context, call, verb)
+
+
+async def create_invoices(
+    context: Context, call: Call, given: Sequence[NewInvoice | Refusal]
+) -> Outcome[list[Document | Refusal]]:
+    """Make many invoices in one transaction, with a result for each in the order given; refused ones stop no other.
+
+    Entries that were refused before (a customer that can't be found) are handed through.
+    """
+
+    async def verb(connection: Connection, cause: Cause) -> list[Document | Refusal]:
+        wanted = [entry for entry in given if isinstance(entry, NewInvoice)]
+        made = iter(await make_invoices(connection, context, cause, call.tenant, wanted))
+        results = [entry if isinstance(entry, Refusal) else next(made) for entry in given]
+        ids = [result for result in results if not isinstance(result, Refusal)]
+        documents = await invoice_rows.get_documents(connection, call.tenant.id, ids)
+        return [result if isinstance(result, Refusal) else documents[result] for result in results]
+
+    return await carry_out(context, call, verb)
+
+
+async def make_invoices(
+    connection: Connection, context: Context, cause: Cause, tenant: Tenant, given: Sequence[NewInvoice]
+) -> list[InvoiceId | Refusal]:
+    """Make invoices inside a transaction: each customer's in the order given, so that credit is drawn in that order."""
+    customer_ids = {entry.customer_id for entry in given}
+    loaded = await lock_standings(connection, tenant, customer_ids, customer_ids)
+    taken = await _taken_names(connection, tenant, given)
+    standings, decisions = dict(loaded), []
+    lines: dict[InvoiceId, tuple[Line, ...]] = {}
+    results: list[InvoiceId | Refusal] = []
+    for entry in given:
+        try:
+            decision, made = _decide(context, cause, standings, taken, entry)
+        except BillsmithError as error:
+            results.append(Refusal(error))
+            continue
+        standings[entry.customer_id] = decision.standing
+        decisions.append(decision)
+        lines[decision.invoices[0].id] = made
+        results.append(decision.invoices[0].id)
+    await save(connection, context, cause, loaded, decisions, lines)
+    return results
+
+
+async def edit_draft(context: Context, call: Call, id_: UUID, details: InvoiceDetails) -> Outcome[Document]:
+    """Give a draft other content. Raises InvoiceNotFound, InvoiceNotDraft, ExternalIdTaken, Invalid kinds."""
+
+    async def verb(connection: Connection, cause: Cause) -> Document:
+        standing, invoice = await _lock(connection, call.tenant, id_)
+        still_draft(invoice)
+        changed, lines, fact = redrafted(standing, invoice, details, cause.caused_at)
+        await _check_name(connection, call.tenant, invoice, changed)
+        await invoice_rows.delete_draft(connection, invoice)
+        await invoice_rows.insert_invoices(connection, [changed], {changed.id: lines})
+        await record_facts(connection, context, cause, [fact], {changed.id: lines})
+        return await _reread(connection, call.tenant, changed.id)
+
+    return await carry_out(context, call, verb)
+
+
+async def relabel_invoice(
+    context: Context, call: Call, id_: UUID, metadata: dict[str, str] | None, tags: tuple[str, ...] | None
+) -> Outcome[Document]:
+    """Other metadata or tags, which any invoice may get; None leaves them. Raises InvoiceNotFound, UnusableText."""
+
+    async def verb(connection: Connection, cause: Cause) -> Document:
+        _, invoice = await _lock(connection, call.tenant, id_)
+        changed, fact = relabelled(
+            invoice,
+            invoice.metadata if metadata is None else metadata,
+            invoice.tags if tags is None else tags,
+        )
+        await invoice_rows.relabel_invoice(connection, changed)
+        document = await _reread(connection, call.tenant, id_)
+        await record_facts(connection, context, cause, [fact], {changed.id: document.lines})
+        return document
+
+    return await carry_out(context, call, verb)
+
+
+async def delete_draft(context: Context, call: Call, id_: UUID) -> Outcome[Document]:
+    """Delete a draft; the draft as it was. Raises InvoiceNotFound, InvoiceNotDraft."""
+
+    async def verb(connection: Connection, cause: Cause) -> Document:
+        _, invoice = await _lock(connection, call.tenant, id_)
+        document = await _reread(connection, call.tenant, id_)
+        fact = deleted_draft(invoice)
+        await invoice_rows.delete_draft(connection, invoice)
+        await record_facts(connection, context, cause, [fact], {invoice.id: document.lines})
+        return document
+
+    return await carry_out(context, call, verb)
+
+
+async def finalise_invoice(context: Context, call: Call, id_: UUID) -> Outcome[Document]:
+    """Make a draft a document: numbered, posted, credit drawn. Raises InvoiceNotFound, InvoiceNotDraft, Invalid kinds."""
+
+    async def verb(connection: Connection, cause: Cause) -> Document:
+        standing, invoice = await _lock(connection, call.tenant, id_)
+        draft = await _reread(connection, call.tenant, id_)
+        credit_id = CreditId(context.ids.new(shard_of(id_)))
+        decision = finalise(standing, invoice, draft.lines, cause.caused_at, credit_id)
+        await invoice_rows.delete_draft(connection, invoice)
+        loaded = {standing.customer.id: standing}
+        await save(connection, context, cause, loaded, [decision], {invoice.id: draft.lines})
+        return await _reread(connection, call.tenant, id_)
+
+    return await carry_out(context, call, verb)
+
+
+async def get_invoice(context: Context, tenant: Tenant, id_: UUID) -> Document:
+    """The invoice with its lines. Raises InvoiceNotFound."""
+    document = await invoice_rows.get_document(context.pool, tenant.id, id_)
+    if document is None:
+        raise InvoiceNotFound(f"there is no invoice {show_id('invoice', id_)}")
+    return document
+
+
+async def list_invoices(context: Context, tenant: Tenant, filters: Filters, *, lines: bool) -> list[Document]:
+    """A page of invoices; one more than asked for if there are more. Raises FilterTooBroad."""
+    return await invoice_rows.list_documents(context.pool, tenant.id, filters, lines=lines)
+
+
+def _decide(
+    context: Context,
+    cause: Cause,
+    standings: Standings,
+    taken: dict[tuple[CustomerId, str], InvoiceId],
+    entry: NewInvoice,
+) -> tuple[Decision, tuple[Line, ...]]:
+    standing = standings.get(entry.customer_id)
+    if standing is None:
+        raise CustomerNotFound(f"there is no customer {show_id('customer', entry.customer_id)}", pointer="/customer")
+    ids = context.ids.many(2, shard_of(entry.customer_id))
+    invoice, lines = new_draft(standing, entry.details, InvoiceId(ids[0]), cause.caused_at)
+    if invoice.external_id is not None:
+        name = (entry.customer_id, invoice.external_id)
+        _not_taken(invoice, taken.get(name))
+        decision = _drafted_or_finalised(standing, invoice, lines, cause, CreditId(ids[1]), entry.draft)
+        taken[name] = invoice.id
+        return decision, lines
+    return _drafted_or_finalised(standing, invoice, lines, cause, CreditId(ids[1]), entry.draft), lines
+
+
+def _drafted_or_finalised(
+    standing: Standing, invoice: Invoice, lines: tuple[Line, ...], cause: Cause, credit_id: CreditId, draft: bool
+) -> Decision:
+    if not draft:
+        return finalise(standing, invoice, lines, cause.caused_at, credit_id)
+    kept, fact = drafted(invoice)
+    return Decision(standing, invoices=(kept,), facts=(fact,))
+
+
+async def _taken_names(
+    connection: Connection, tenant: Tenant, given: Sequence[NewInvoice]
+) -> dict[tuple[CustomerId, str], InvoiceId]:
+    wanted = [(entry.customer_id, name) for entry in given if (name := entry.details.external_id) is not None]
+    return await invoice_rows.find_by_external_id(connection, tenant.id, wanted) if wanted else {}
+
+
+def _not_taken(invoice: Invoice, holder: InvoiceId | None) -> None:
+    if holder is not None and holder != invoice.id:
+        shown = show_id("invoice", holder)
+        raise ExternalIdTaken(
+            f"{shown} of this customer has the external id {invoice.external_id!r}",
+            pointer="/external_id",
+            facts={"existing": shown},
+        )
+
+
+async def _check_name(connection: Connection, tenant: Tenant, before: Invoice, changed: Invoice) -> None:
+    if changed.external_id is not None and changed.external_id != before.external_id:
+        name = (changed.customer_id, changed.external_id)
+        _not_taken(changed, (await invoice_rows.find_by_external_id(connection, tenant.id, [name])).get(name))
+
+
+async def _lock(connection: Connection, tenant: Tenant, id_: UUID) -> tuple[Standing, Invoice]:
+    """The invoice and its customer's standing, locked in the house's order: customer first."""
+    document = await _reread(connection, tenant, id_)
+    standing = await lock_standing(connection, tenant, document.invoice.customer_id, owed=True)
+    locked = await invoice_rows.lock_invoices(connection, tenant.id, [id_])
+    if id_ not in locked:
+        raise InvoiceNotFound(f"there is no invoice {show_id('invoice', id_)} any more")
+    return standing, locked[id_]
+
+
+async def _reread(connection: Connection, tenant: Tenant, id_: UUID) -> Document:
+    document = await invoice_rows.get_document(connection, tenant.id, id_)
+    if document is None:
+        raise InvoiceNotFound(f"there is no invoice {show_id('invoice', id_)}")
+    return document

@@ -1,0 +1,173 @@
+"""Loading what a decision needs under the customers' locks, and saving what was decided: one way for every verb."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from billsmith.actions.context import Context
+from billsmith.actions.objects import changeable_state, credit_object, customer_object, invoice_object
+from billsmith.core.credits import Credit
+from billsmith.core.customers import Customer
+from billsmith.core.facts import Fact
+from billsmith.core.ids import CustomerId, EventId, InvoiceId, TransferId, shard_of, show_id
+from billsmith.core.invoices import Document, Invoice, Line
+from billsmith.core.invoicing import Decision, Standing
+from billsmith.core.ledger import Posting
+from billsmith.core.numbers import series_for
+from billsmith.core.tenants import Tenant
+from billsmith.errors import NotFound
+from billsmith.store import customers as customer_rows
+from billsmith.store import invoices as invoice_rows
+from billsmith.store import ledger as ledger_rows
+from billsmith.store.events import Cause, EventRow, insert_events
+from billsmith.store.pool import Connection
+
+Standings = dict[CustomerId, Standing]
+Lines = dict[InvoiceId, tuple[Line, ...]]
+
+
+class CustomerNotFound(NotFound):
+    """No such customer of this tenant."""
+
+    code = "customer_not_found"
+
+
+async def lock_standings(
+    connection: Connection, tenant: Tenant, ids: Iterable[CustomerId], owed: Iterable[CustomerId] = ()
+) -> Standings:
+    """Lock customers and load what decisions about them need; `owed`: those whose open invoices are needed, too.
+
+    Customers that do not exist are left out.
+    """
+    found = await customer_rows.lock_customers(connection, tenant.id, ids)
+    if not found:
+        return {}
+    wanted = [customer.id for customer in found.values()]
+    balances = await customer_rows.get_balances(connection, tenant.id, wanted)
+    credits_ = await ledger_rows.credits_left(connection, tenant.id, wanted)
+    owing = [id_ for id_ in owed if id_ in found and found[id_].draw_credit]
+    owed_by = await invoice_rows.owed_invoices(connection, tenant.id, owing) if owing else {}
+    return {
+        id_: Standing(
+            tenant, found[id_], balances.get(id_, {}), tuple(credits_.get(id_, ())), tuple(owed_by.get(id_, ()))
+        )
+        for id_ in wanted
+    }
+
+
+async def lock_standing(connection: Connection, tenant: Tenant, id_: CustomerId, *, owed: bool = False) -> Standing:
+    """One customer's standing, locked. Raises CustomerNotFound."""
+    standings = await lock_standings(connection, tenant, [id_], [id_] if owed else [])
+    if id_ not in standings:
+        raise CustomerNotFound(f"there is no customer {show_id('customer', id_)}", pointer="/customer")
+    return standings[id_]
+
+
+class Changes(msgspec.Struct):
+    """Everything that one transaction writes, gathered from its decisions in their order."""
+
+    invoices: dict[InvoiceId, Invoice] = {}
+    credits: dict[Any, Credit] = {}
+    new_credits: set[Any] = set()
+    postings: list[tuple[CustomerId, TransferId, Posting]] = []
+    facts: list[Fact] = []
+    standings: Standings = {}
+
+    def gather(self, context: Context, decision: Decision) -> None:
+        """Add a decision; of an object that was decided on before, the later version counts."""
+        customer_id = decision.standing.customer.id
+        self.standings[customer_id] = decision.standing
+        self.invoices.update({invoice.id: invoice for invoice in decision.invoices})
+        self.credits.update({credit.id: credit for credit in decision.credits})
+        self.new_credits.update(fact.object_id for fact in decision.facts if fact.type == "credit.created")
+        self.facts += decision.facts
+        ids = context.ids.many(len(decision.postings), shard_of(customer_id))
+        self.postings += [
+            (customer_id, TransferId(id_), posting) for id_, posting in zip(ids, decision.postings, strict=True)
+        ]
+
+
+async def save(
+    connection: Connection,
+    context: Context,
+    cause: Cause,
+    loaded: Standings,
+    decisions: Sequence[Decision],
+    lines: Lines,
+) -> dict[InvoiceId, str]:
+    """Write what was decided about customers in `loaded`; `lines` has those of every new document.
+
+    The invoices finalised here are numbered last, in the order of the decisions. Their numbers.
+    """
+    changes = Changes()
+    for decision in decisions:
+        changes.gather(context, decision)
+    tenant_id = cause.tenant_id
+    new = [invoice for id_, invoice in changes.invoices.items() if id_ in lines]
+    if new:
+        await invoice_rows.insert_invoices(connection, new, lines)
+    if settled := [invoice for id_, invoice in changes.invoices.items() if id_ not in lines]:
+        await invoice_rows.settle_invoices(connection, tenant_id, settled)
+    await _save_credits(connection, changes, tenant_id)
+    if changes.postings:
+        await ledger_rows.insert_transfers(connection, tenant_id, cause.id, changes.postings)
+        before = {id_: loaded[id_].balances for id_ in changes.standings}
+        now = {id_: standing.balances for id_, standing in changes.standings.items()}
+        await customer_rows.save_balances(connection, tenant_id, before, now)
+    await record_facts(connection, context, cause, changes.facts, lines)
+    return await _number(connection, changes.standings, new)
+
+
+async def _number(connection: Connection, standings: Standings, new: Sequence[Invoice]) -> dict[InvoiceId, str]:
+    wanted = [
+        (invoice.id, series_for(standings[invoice.customer_id].tenant, standings[invoice.customer_id].customer))
+        for invoice in new
+        if invoice.finalised_at is not None
+    ]
+    return await invoice_rows.take_numbers(connection, new[0].tenant_id, wanted) if wanted else {}
+
+
+async def _save_credits(connection: Connection, changes: Changes, tenant_id: Any) -> None:
+    if new := [credit for id_, credit in changes.credits.items() if id_ in changes.new_credits]:
+        await ledger_rows.insert_credits(connection, new)
+    if old := [credit for id_, credit in changes.credits.items() if id_ not in changes.new_credits]:
+        await ledger_rows.update_credits(connection, tenant_id, old)
+
+
+async def record_facts(
+    connection: Connection, context: Context, cause: Cause, facts: Sequence[Fact], lines: Lines | None = None
+) -> None:
+    """Write one event per fact, in their order. Drafts among them show the lines given."""
+    if not facts:
+        return
+    rows = []
+    for fact in facts:
+        shard = shard_of(fact.object_id)
+        rows.append(
+            EventRow(
+                EventId(context.ids.new(shard)),
+                cause.tenant_id,
+                fact.customer_id,
+                fact.type,
+                fact.object_id,
+                fact.object_version,
+                _stored(fact.object, lines or {}),
+                cause.id,
+                cause.caused_at,
+            )
+        )
+    await insert_events(connection, cause.tenant_id, rows)
+
+
+def _stored(subject: Any, lines: Lines) -> Any:
+    """What an event keeps of its object: all of it where it can still change, otherwise what of it can."""
+    if isinstance(subject, Invoice):
+        if subject.finalised_at is not None:
+            return changeable_state(subject)
+        return invoice_object(Document(subject, tuple(lines.get(subject.id, ())), None, None, None))
+    if isinstance(subject, Customer):
+        return customer_object(subject)
+    if isinstance(subject, Credit):
+        return credit_object(subject)
+    return subject

@@ -1,0 +1,1 @@
+"""Commands: open a Context through wiring, call one action, print."""

@@ -1,0 +1,72 @@
+"""Settings, read once from the environment. Only `wiring` and `cli` look here."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from billsmith.errors import Invalid
+
+
+class SettingInvalid(Invalid):
+    """An environment variable with a value that can't be used."""
+
+    code = "setting_invalid"
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """What can be set from outside; every field is an environment variable."""
+
+    database_url: str | None
+    """DATABASE_URL: the PostgreSQL to use. None: the private one in `home`."""
+    migrate_database_url: str | None
+    """MIGRATE_DATABASE_URL: the same database as its owner; None: `database_url` is the owner."""
+    home: Path
+    """BILLSMITH_HOME: where the private PostgreSQL lives."""
+    shared: Path
+    """BILLSMITH_SHARED: real data and referee cases, used by `demo` and the tests where they are there."""
+    pool_size: int
+    """BILLSMITH_POOL_SIZE: connections per process."""
+    statement_cache: bool
+    """BILLSMITH_STATEMENT_CACHE=off behind a pooler such as PgBouncer."""
+    log_format: Literal["console", "json"]
+    """BILLSMITH_LOG_FORMAT."""
+    log_level: Literal["debug", "info", "warning", "error"]
+    """BILLSMITH_LOG_LEVEL."""
+
+
+def settings_from(environment: Mapping[str, str] = os.environ) -> Settings:
+    """The settings, with defaults for what is not set. Raises SettingInvalid naming the variable."""
+    home = environment.get("BILLSMITH_HOME") or _default_home(environment)
+    return Settings(
+        database_url=environment.get("DATABASE_URL") or None,
+        migrate_database_url=environment.get("MIGRATE_DATABASE_URL") or None,
+        home=Path(home).expanduser().absolute(),
+        shared=Path(environment.get("BILLSMITH_SHARED") or "../shared"),
+        pool_size=_integer(environment, "BILLSMITH_POOL_SIZE", 10, 1, 500),
+        statement_cache=_choice(environment, "BILLSMITH_STATEMENT_CACHE", ("on", "off")) == "on",
+        log_format=_choice(environment, "BILLSMITH_LOG_FORMAT", ("console", "json")),  # type: ignore[arg-type]
+        log_level=_choice(environment, "BILLSMITH_LOG_LEVEL", ("info", "debug", "warning", "error")),  # type: ignore[arg-type]
+    )
+
+
+def _default_home(environment: Mapping[str, str]) -> str:
+    data = environment.get("XDG_DATA_HOME") or "~/.local/share"
+    return f"{data}/billsmith"
+
+
+def _integer(environment: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
+    text = environment.get(name) or str(default)
+    if not text.isascii() or not text.isdigit() or not least <= int(text) <= most:
+        raise SettingInvalid(f"{name} is {text!r}; a whole number from {least} to {most} is needed")
+    return int(text)
+
+
+def _choice(environment: Mapping[str, str], name: str, choices: tuple[str, ...]) -> str:
+    """One of the choices; the first is the default."""
+    text = environment.get(name) or choices[0]
+    if text not in choices:
+        raise SettingInvalid(f"{name} is {text!r}; it can be {', '.join(choices)}")
+    return text

@@ -1,0 +1,359 @@
+"""Making, editing and finalising invoices, and drawing credit on them: what changes, what is posted, what happened.
+
+Every function takes the values loaded under the customer's lock and returns new ones; nothing here reads a clock.
+"""
+
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from billsmith.core.credits import Credit, Draw, draw_posting, drawn, draws
+from billsmith.core.customers import Customer, external_id, not_deleted, today_of
+from billsmith.core.facts import Fact, FactType
+from billsmith.core.ids import CreditId, InvoiceId
+from billsmith.core.invoices import Invoice, InvoiceDetails, Line, still_draft
+from billsmith.core.items import lines_of, total_of
+from billsmith.core.ledger import CUSTOMER_CREDIT, RECEIVABLE, Balance, Posting, after, billed
+from billsmith.core.periods import period
+from billsmith.core.tenants import LONGEST_TERMS_DAYS, Tenant
+from billsmith.core.text import MEMO_LENGTH, TITLE_LENGTH, block_of_text, line_of_text, metadata, tags
+from billsmith.errors import Invalid
+
+EARLIEST = date(1970, 1, 1)
+LATEST = date(9000, 1, 1)
+
+
+class Standing(msgspec.Struct, frozen=True, gc=False):
+    """What of one customer a decision needs, loaded under its lock.
+
+    `credits` have something left; `owed` are its open charge invoices, loaded only where credit may arise.
+    """
+
+    tenant: Tenant
+    customer: Customer
+    balances: dict[str, Balance] = {}
+    credits: tuple[Credit, ...] = ()
+    owed: tuple[Invoice, ...] = ()
+
+
+class Decision(msgspec.Struct, frozen=True, gc=False):
+    """What is to be saved, and the customer's standing once it is. Later entries for the same id replace earlier."""
+
+    standing: Standing
+    invoices: tuple[Invoice, ...] = ()
+    credits: tuple[Credit, ...] = ()
+    postings: tuple[Posting, ...] = ()
+    facts: tuple[Fact, ...] = ()
+
+
+class DateInvalid(Invalid):
+    """A date that this document can't have."""
+
+    code = "date_invalid"
+
+
+class PayoutNegative(Invalid):
+    """A payout pays the customer; what the customer owes is a charge."""
+
+    code = "payout_negative"
+
+
+def new_draft(
+    standing: Standing, details: InvoiceDetails, id_: InvoiceId, at: datetime
+) -> tuple[Invoice, tuple[Line, ...]]:
+    """A draft of version 0: counted as 1 when it is kept (`drafted`) or finalised. Raises Invalid kinds, CustomerDeleted."""
+    customer = standing.customer
+    not_deleted(customer)
+    lines, fields = _content(standing, details, at)
+    nothing: dict[str, Any] = dict.fromkeys(_FIGURES, 0)
+    invoice = Invoice(
+        id=id_,
+        tenant_id=customer.tenant_id,
+        customer_id=customer.id,
+        status="draft",
+        collection_state=None,
+        seller_snapshot_id=None,
+        buyer_snapshot_id=None,
+        version=0,
+        created_at=at,
+        finalised_at=None,
+        settled_at=None,
+        **nothing,
+        **fields,
+    )
+    return invoice, lines
+
+
+def drafted(invoice: Invoice) -> tuple[Invoice, Fact]:
+    """A new draft, kept as a draft."""
+    kept = replace(invoice, version=1)
+    return kept, _fact("invoice.drafted", kept)
+
+
+def redrafted(
+    standing: Standing, invoice: Invoice, details: InvoiceDetails, at: datetime
+) -> tuple[Invoice, tuple[Line, ...], Fact]:
+    """A draft with other content. Raises InvoiceNotDraft, CustomerDeleted, Invalid kinds."""
+    still_draft(invoice)
+    not_deleted(standing.customer)
+    lines, fields = _content(standing, details, at)
+    changed = replace(invoice, version=invoice.version + 1, **fields)
+    return changed, lines, _fact("invoice.updated", changed)
+
+
+def relabelled(invoice: Invoice, notes: dict[str, str], words: tuple[str, ...]) -> tuple[Invoice, Fact]:
+    """An invoice, finalised or not, with other metadata and tags. Raises UnusableText."""
+    changed = replace(invoice, metadata=metadata(notes), tags=tags(words), version=invoice.version + 1)
+    return changed, _fact("invoice.updated", changed)
+
+
+def deleted_draft(invoice: Invoice) -> Fact:
+    """What is told about a draft that is deleted. Raises InvoiceNotDraft."""
+    still_draft(invoice)
+    return _fact("invoice.deleted", replace(invoice, version=invoice.version + 1))
+
+
+def finalise(standing: Standing, draft: Invoice, lines: Sequence[Line], at: datetime, credit_id: CreditId) -> Decision:
+    """The draft becomes a document: dated, posted, settled as far as credit goes.
+
+    A positive charge draws the customer's credit; a negative one becomes credit (`credit_id`), which is drawn on what
+    is owed, oldest due first; a total of zero is settled at once. Rules: docs/rules/credit.md, docs/rules/ledger.md.
+    Raises InvoiceNotDraft, CustomerDeleted, PayoutNegative, DateInvalid.
+    """
+    still_draft(draft)
+    not_deleted(standing.customer)
+    if draft.direction == "payout" and draft.total_minor < 0:
+        raise PayoutNegative("a payout invoice can't have a negative total; make it a charge", pointer="/items")
+    invoice = _dated(standing, draft, at)
+    issued_on = invoice.issued_on or today_of(standing.customer, at)
+    decision = _posted(Decision(standing), billed(invoice, lines, issued_on))
+    if invoice.total_minor > 0:
+        invoice = replace(invoice, status="open", collection_state="no_method")
+        decision = _kept(decision, invoice, "invoice.finalised")
+        if invoice.direction == "payout":
+            return decision
+        return draw_available(_owing(decision, invoice), at, issued_on, on=(invoice,))
+    negative = invoice.total_minor < 0
+    invoice = replace(invoice, status="paid", settled_at=at, moved_to_credit_minor=invoice.total_minor)
+    decision = _kept(decision, invoice, "invoice.finalised")
+    decision = _kept(decision, replace(invoice, version=invoice.version + 1), "invoice.paid")
+    if not negative:
+        return decision
+    decision = _with_new_credit(decision, invoice, credit_id, issued_on, at)
+    return draw_available(decision, at, issued_on, on=decision.standing.owed)
+
+
+def draw_available(decision: Decision, at: datetime, accounting_on: date, on: Sequence[Invoice]) -> Decision:
+    """Draw what credit there is on the given invoices, unless the customer is switched off for it."""
+    standing = decision.standing
+    if not standing.customer.draw_credit or not standing.credits or not on:
+        return decision
+    for currency in {invoice.currency for invoice in on}:
+        made = draws(
+            (credit for credit in decision.standing.credits if credit.currency == currency),
+            (invoice for invoice in on if invoice.currency == currency),
+            at,
+        )
+        for draw in made:
+            decision = _drawn(decision, draw, at, accounting_on)
+    return decision
+
+
+def with_credit(decision: Decision, credit: Credit, posting: Posting) -> Decision:
+    """A credit that has just come to be."""
+    standing = decision.standing
+    decision = replace(
+        decision,
+        standing=replace(standing, credits=(*standing.credits, credit)),
+        credits=(*decision.credits, credit),
+        facts=(*decision.facts, Fact("credit.created", credit.id, credit.version, credit, credit.customer_id)),
+    )
+    return _posted(decision, [posting])
+
+
+def without_credit(decision: Decision, credit: Credit, posting: Posting, type_: FactType) -> Decision:
+    """A credit of which nothing is left, because it expired or was deleted."""
+    standing = decision.standing
+    decision = replace(
+        decision,
+        standing=replace(standing, credits=tuple(other for other in standing.credits if other.id != credit.id)),
+        credits=(*decision.credits, credit),
+        facts=(*decision.facts, Fact(type_, credit.id, credit.version, credit, credit.customer_id)),
+    )
+    return _posted(decision, [posting])
+
+
+_FIGURES = (
+    "paid_minor", "credit_applied_minor", "credit_noted_minor", "written_off_minor", "voided_minor",
+    "moved_to_credit_minor", "absorbed_minor",
+)  # fmt: skip
+
+
+def _content(standing: Standing, details: InvoiceDetails, at: datetime) -> tuple[tuple[Line, ...], dict[str, Any]]:
+    """The lines and every field that a caller decides."""
+    tenant, customer = standing.tenant, standing.customer
+    currency = details.currency or customer.currency
+    lines = lines_of(details, currency, customer.time_zone, tenant.settings)
+    net, tax, total = total_of(lines)
+    _check_dates(details, today_of(customer, at))
+    span = details.period and period(details.period.start_on, details.period.end_on)
+    return lines, {
+        "direction": details.direction,
+        "currency": currency,
+        "external_id": external_id(details.external_id),
+        "external_number": external_id(details.external_number, "/external_number"),
+        "title": None if details.title is None else line_of_text(details.title, TITLE_LENGTH, "/title"),
+        "memo": None if details.memo is None else block_of_text(details.memo, MEMO_LENGTH, "/memo"),
+        "period_start_on": span and span.start_on,
+        "period_end_on": span and span.end_on,
+        "terms_days": details.terms_days,
+        "issued_on": details.issued_on,
+        "due_on": details.due_on,
+        "line_count": len(lines),
+        "net_minor": net,
+        "tax_minor": tax,
+        "total_minor": total,
+        "metadata": metadata(details.metadata),
+        "tags": tags(details.tags),
+    }
+
+
+def _check_dates(details: InvoiceDetails, today: date) -> None:
+    if details.due_on is not None and details.terms_days is not None:
+        raise DateInvalid("give a due date or terms, not both", pointer="/terms_days")
+    if details.terms_days is not None and not 0 <= details.terms_days <= LONGEST_TERMS_DAYS:
+        raise DateInvalid(f"terms are 0 to {LONGEST_TERMS_DAYS} days", pointer="/terms_days")
+    if details.issued_on is not None and not EARLIEST <= details.issued_on <= today:
+        raise DateInvalid(
+            f"an invoice is issued between {EARLIEST} and its customer's today, {today}", pointer="/issued_on"
+        )
+    if details.due_on is not None and not EARLIEST <= details.due_on < LATEST:
+        raise DateInvalid(f"a due date is between {EARLIEST} and {LATEST}", pointer="/due_on")
+
+
+def _dated(standing: Standing, draft: Invoice, at: datetime) -> Invoice:
+    customer, tenant = standing.customer, standing.tenant
+    issued_on = draft.issued_on or today_of(customer, at)
+    terms = next(
+        days for days in (draft.terms_days, customer.terms_days, tenant.settings.terms_days) if days is not None
+    )
+    due_on = draft.due_on or issued_on + timedelta(days=terms)
+    if due_on < issued_on:
+        raise DateInvalid(f"the due date {due_on} is before the day of issue, {issued_on}", pointer="/due_on")
+    return replace(
+        draft,
+        issued_on=issued_on,
+        due_on=due_on,
+        seller_snapshot_id=tenant.snapshot_id,
+        buyer_snapshot_id=customer.snapshot_id,
+        finalised_at=at,
+        version=draft.version + 1,
+    )
+
+
+def _with_new_credit(
+    decision: Decision, invoice: Invoice, credit_id: CreditId, granted_on: date, at: datetime
+) -> Decision:
+    amount = -invoice.total_minor
+    credit = Credit(
+        id=credit_id,
+        tenant_id=invoice.tenant_id,
+        customer_id=invoice.customer_id,
+        currency=invoice.currency,
+        source="negative_total",
+        invoice_id=invoice.id,
+        reason=None,
+        granted_on=granted_on,
+        expires_at=None,
+        amount_minor=amount,
+        drawn_minor=0,
+        expired_minor=0,
+        deleted_minor=0,
+        metadata={},
+        version=1,
+        created_at=at,
+    )
+    return with_credit(
+        decision,
+        credit,
+        Posting(
+            "negative_total",
+            RECEIVABLE,
+            CUSTOMER_CREDIT,
+            amount,
+            invoice.currency,
+            granted_on,
+            invoice_id=invoice.id,
+            credit_id=credit_id,
+        ),
+    )
+
+
+def _drawn(decision: Decision, draw: Draw, at: datetime, accounting_on: date) -> Decision:
+    standing = decision.standing
+    credit = drawn(next(credit for credit in standing.credits if credit.id == draw.credit_id), draw.amount_minor)
+    invoice = next(invoice for invoice in standing.owed if invoice.id == draw.invoice_id)
+    invoice = replace(
+        invoice,
+        credit_applied_minor=invoice.credit_applied_minor + draw.amount_minor,
+        version=invoice.version + 1,
+    )
+    settled = invoice.balance_minor == 0
+    if settled:
+        invoice = replace(invoice, status="paid", collection_state=None, settled_at=at)
+    standing = replace(
+        standing,
+        credits=tuple(
+            credit if other.id == credit.id else other
+            for other in standing.credits
+            if other.id != credit.id or credit.remaining_minor
+        ),
+        owed=tuple(
+            invoice if other.id == invoice.id else other
+            for other in standing.owed
+            if other.id != invoice.id or not settled
+        ),
+    )
+    facts = (
+        Fact("credit.drawn", credit.id, credit.version, credit, credit.customer_id),
+        _fact("invoice.paid" if settled else "invoice.credit_applied", invoice),
+    )
+    decision = replace(
+        decision,
+        standing=standing,
+        invoices=(*decision.invoices, invoice),
+        credits=(*decision.credits, credit),
+        facts=decision.facts + facts,
+    )
+    return _posted(decision, [draw_posting(draw, invoice.currency, accounting_on)])
+
+
+def _owing(decision: Decision, invoice: Invoice) -> Decision:
+    """Remember an invoice as owed, so that credit can be drawn on it: now, or later in the same transaction."""
+    standing = decision.standing
+    if not standing.customer.draw_credit:
+        return decision
+    return replace(decision, standing=replace(standing, owed=(*standing.owed, invoice)))
+
+
+def _kept(decision: Decision, invoice: Invoice, type_: FactType) -> Decision:
+    return replace(decision, invoices=(*decision.invoices, invoice), facts=(*decision.facts, _fact(type_, invoice)))
+
+
+def _posted(decision: Decision, postings: Sequence[Posting]) -> Decision:
+    if not postings:
+        return decision
+    standing, currency = decision.standing, postings[0].currency
+    balance = after(standing.balances.get(currency, Balance()), postings)
+    return replace(
+        decision,
+        standing=replace(standing, balances={**standing.balances, currency: balance}),
+        postings=(*decision.postings, *postings),
+    )
+
+
+def _fact(type_: FactType, invoice: Invoice) -> Fact:
+    return Fact(type_, invoice.id, invoice.version, invoice, invoice.customer_id)

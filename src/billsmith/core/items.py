@@ -1,0 +1,212 @@
+"""From what a caller gives to the lines of a document: amounts, discounts, tax, in that order. Rule: docs/rules/totals.md"""
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+import msgspec
+
+from billsmith.core.currencies import minor_digits
+from billsmith.core.discounts import Discount, discount_on
+from billsmith.core.invoices import Adjustment, InvoiceDetails, Item, Line
+from billsmith.core.money import price_times, show_amount, within_limits
+from billsmith.core.taxes import Tax, checked_tax, tax_per_invoice, tax_per_line
+from billsmith.core.tenants import TenantSettings
+from billsmith.core.text import DESCRIPTION_LENGTH, WORD_LENGTH, block_of_text, line_of_text
+from billsmith.errors import Invalid
+
+PRICE_PLACES = 12
+LARGEST_PRICE = Decimal(10) ** 15
+_ONE = Decimal(1)
+
+
+class AmountMismatch(Invalid):
+    """Amounts that were given and do not add up."""
+
+    code = "amount_mismatch"
+
+
+class AmountMissing(Invalid):
+    """Nothing says what this is worth."""
+
+    code = "amount_missing"
+
+
+class PriceInvalid(Invalid):
+    """A quantity or unit price that is no plain decimal of up to 12 places."""
+
+    code = "price_invalid"
+
+
+def lines_of(details: InvoiceDetails, currency: str, zone: str, settings: TenantSettings) -> tuple[Line, ...]:
+    """The lines of a document, items first, then adjustments; their totals add up to a given amount.
+
+    An amount without items becomes one line named like the title. Exactly one item without an amount takes the rest of
+    the given amount; several are text lines of zero if the others add up to it. Raises Invalid kinds with the pointer
+    of the field.
+    """
+    minor_digits(currency)
+    items = details.items
+    if not items and not details.adjustments:
+        if details.amount_minor is None:
+            raise AmountMissing("an invoice has items, adjustments or an amount", pointer="/items")
+        items = (Item(name=details.title or "Invoice", amount_minor=details.amount_minor),)
+    amounts = [_amount(item, currency, position) for position, item in enumerate(items)]
+    bases = [_base(item, amount, position) for position, (item, amount) in enumerate(zip(items, amounts, strict=True))]
+    taxes = _taxes(items, bases, settings)
+    lines = [_line(item, position, bases[position], taxes[position], zone) for position, item in enumerate(items)] + [
+        _adjustment_line(adjustment, position) for position, adjustment in enumerate(details.adjustments)
+    ]
+    if details.amount_minor is not None:
+        _add_up(lines, items, amounts, details.amount_minor, currency)
+    elif None in amounts and all(amount is None for amount in amounts) and not details.adjustments:
+        raise AmountMissing("none of these items has an amount, and neither has the invoice", pointer="/amount")
+    return tuple(lines)
+
+
+def total_of(lines: Sequence[Line]) -> tuple[int, int, int]:
+    """(net, tax, total) of a document in minor units. Raises AmountTooLarge."""
+    net, tax = sum(line.net_minor for line in lines), sum(line.tax_minor for line in lines)
+    return within_limits(net), within_limits(tax), within_limits(net + tax)
+
+
+def _amount(item: Item, currency: str, position: int) -> int | None:
+    """What the item comes to before discount, or None if only the rest can tell."""
+    pointer = f"/items/{position}"
+    if item.quantity is not None:
+        _check_decimal(item.quantity, f"{pointer}/quantity")
+    if item.unit_price is None:
+        return None if item.amount_minor is None else within_limits(item.amount_minor)
+    _check_decimal(item.unit_price, f"{pointer}/unit_price")
+    try:
+        computed = price_times(_ONE if item.quantity is None else item.quantity, item.unit_price, currency)
+    except Invalid as error:
+        raise type(error)(error.detail, pointer=f"{pointer}/unit_price") from None
+    if item.amount_minor is not None and item.amount_minor != computed:
+        raise AmountMismatch(
+            f"quantity × unit price is {show_amount(computed, currency)},"
+            f" the amount given {show_amount(item.amount_minor, currency)}",
+            pointer=f"{pointer}/amount",
+        )
+    return computed
+
+
+def _check_decimal(number: Decimal, pointer: str) -> None:
+    exponent = number.as_tuple().exponent
+    if not isinstance(exponent, int) or -exponent > PRICE_PLACES or not -LARGEST_PRICE < number < LARGEST_PRICE:
+        raise PriceInvalid(
+            f"a decimal of up to {PRICE_PLACES} places below {LARGEST_PRICE:f} is needed", pointer=pointer
+        )
+
+
+def _base(item: Item, amount: int | None, position: int) -> tuple[int, int]:
+    """(amount, discount) of an item; both zero while only the rest can tell."""
+    if item.discount is None:
+        return (amount or 0), 0
+    pointer = f"/items/{position}/discount"
+    if amount is None:
+        raise AmountMissing("a discount needs an item with an amount or a unit price", pointer=pointer)
+    return amount, discount_on(amount, item.discount, pointer)
+
+
+def _taxes(items: Sequence[Item], bases: list[tuple[int, int]], settings: TenantSettings) -> list[int]:
+    taxed = [position for position, item in enumerate(items) if item.tax is not None]
+    if not taxed:
+        return [0] * len(items)
+    pairs = [(bases[p][0] - bases[p][1], checked_tax(_tax(items[p]), f"/items/{p}/tax")) for p in taxed]
+    found = tax_per_invoice(pairs) if settings.tax_rounding == "invoice" else [tax_per_line(*pair) for pair in pairs]
+    taxes = [0] * len(items)
+    for position, tax_minor in zip(taxed, found, strict=True):
+        taxes[position] = tax_minor
+    return taxes
+
+
+def _tax(item: Item) -> Tax:
+    assert item.tax is not None
+    return item.tax
+
+
+def _line(item: Item, position: int, base: tuple[int, int], tax_minor: int, zone: str) -> Line:
+    pointer = f"/items/{position}"
+    amount, discount = base
+    tax, given = item.tax, item.discount or Discount()
+    net = amount - discount - tax_minor if tax is not None and tax.inclusive else amount - discount
+    period = item.period
+    return Line(
+        "one_off",
+        block_of_text(item.name, DESCRIPTION_LENGTH, f"{pointer}/name"),
+        _word(item.category, f"{pointer}/category"),
+        item.quantity,
+        _word(item.unit, f"{pointer}/unit"),
+        item.unit_price,
+        _word(item.volume, f"{pointer}/volume"),
+        amount,
+        discount,
+        given.percent,
+        None if tax is None else tax.percent,
+        tax is not None and tax.inclusive,
+        net,
+        tax_minor,
+        within_limits(net + tax_minor),
+        None if period is None else period.start_on,
+        None if period is None else period.end_on,
+        None if period is None else zone,
+    )
+
+
+def _word(text: str | None, pointer: str) -> str | None:
+    return None if text is None else line_of_text(text, WORD_LENGTH, pointer)
+
+
+def _adjustment_line(adjustment: Adjustment, position: int) -> Line:
+    pointer = f"/adjustments/{position}"
+    amount = within_limits(adjustment.amount_minor)
+    reason = block_of_text(adjustment.reason, DESCRIPTION_LENGTH, f"{pointer}/reason")
+    return Line(
+        kind="adjustment",
+        description=reason,
+        category=None,
+        quantity=None,
+        unit=None,
+        unit_price=None,
+        volume=None,
+        amount_minor=amount,
+        discount_minor=0,
+        discount_percent=None,
+        tax_percent=None,
+        tax_inclusive=False,
+        net_minor=amount,
+        tax_minor=0,
+        total_minor=amount,
+        period_start_on=None,
+        period_end_on=None,
+        time_zone=None,
+    )
+
+
+def _add_up(lines: list[Line], items: Sequence[Item], amounts: Sequence[int | None], given: int, currency: str) -> None:
+    """Check a given total; if exactly one item has no amount, it takes the rest (in place)."""
+    total = sum(line.total_minor for line in lines)
+    open_positions = [position for position, amount in enumerate(amounts) if amount is None]
+    if total != given and len(open_positions) == 1:
+        position = open_positions[0]
+        lines[position] = _with_rest(items[position], lines[position], within_limits(given) - total, position)
+        return
+    if total != given:
+        raise AmountMismatch(
+            f"the lines come to {show_amount(total, currency)}, the amount given is {show_amount(given, currency)}",
+            pointer="/amount",
+        )
+
+
+def _with_rest(item: Item, line: Line, rest: int, position: int) -> Line:
+    tax_minor = 0
+    if item.tax is not None:
+        if not item.tax.inclusive and item.tax.percent:
+            raise AmountMissing(
+                "an item that takes the rest of the amount can't have tax added to it; make the tax inclusive",
+                pointer=f"/items/{position}/tax",
+            )
+        tax_minor = tax_per_line(rest, item.tax)
+    return msgspec.structs.replace(
+        line, amount_minor=rest, net_minor=rest - tax_minor, tax_minor=tax_minor, total_minor=rest
+    )

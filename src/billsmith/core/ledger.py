@@ -1,0 +1,114 @@
+"""The ledger: accounts, and which posting each fact makes. Rule: docs/rules/ledger.md
+
+A posting becomes one transfer: one row with a debit and a credit of the same amount, so it can't be unbalanced.
+"""
+
+from collections.abc import Iterable
+from datetime import date
+from typing import Literal
+
+import msgspec
+
+from billsmith.core.ids import CreditId, InvoiceId
+from billsmith.core.invoices import Invoice, Line
+
+RECEIVABLE = "receivable"
+CUSTOMER_CREDIT = "customer_credit"
+PAYABLE = "payable"
+BILLED_REVENUE = "billed_revenue"
+TAX_PAYABLE = "tax_payable"
+PAYOUT_COST = "payout_cost"
+CREDITS_GRANTED = "credits_granted"
+
+PostingKind = Literal[
+    "net_billed", "tax_billed", "payout_billed", "negative_total", "credit_drawn", "credit_granted", "credit_expired",
+    "credit_deleted",
+]  # fmt: skip
+
+
+class Posting(msgspec.Struct, frozen=True, gc=False):
+    """One movement, as yet without an id. `amount_minor` > 0. The fields stand in the order of the table's columns."""
+
+    kind: PostingKind
+    debit: str
+    credit: str
+    amount_minor: int
+    currency: str
+    accounting_on: date
+    period_start_on: date | None = None
+    period_end_on: date | None = None
+    invoice_id: InvoiceId | None = None
+    line_no: int | None = None
+    credit_id: CreditId | None = None
+
+
+class Balance(msgspec.Struct, frozen=True, gc=False):
+    """What stands between us and one customer in one currency; none is ever negative."""
+
+    receivable_minor: int = 0
+    credit_minor: int = 0
+    payable_minor: int = 0
+
+
+def billed(invoice: Invoice, lines: Iterable[Line], accounting_on: date) -> list[Posting]:
+    """Finalise: per line its net and its tax, debit receivable; a negative line mirrored.
+
+    A payout's lines are debit payout_cost, credit payable, tax included.
+    """
+    postings: list[Posting] = []
+    if invoice.direction == "payout":
+        for line_no, line in enumerate(lines, 1):
+            _post(
+                postings, "payout_billed", PAYOUT_COST, PAYABLE, line.total_minor, invoice, line_no, line, accounting_on
+            )
+        return postings
+    for line_no, line in enumerate(lines, 1):
+        _post(postings, "net_billed", RECEIVABLE, BILLED_REVENUE, line.net_minor, invoice, line_no, line, accounting_on)
+        _post(postings, "tax_billed", RECEIVABLE, TAX_PAYABLE, line.tax_minor, invoice, line_no, line, accounting_on)
+    return postings
+
+
+def _post(
+    postings: list[Posting],
+    kind: PostingKind,
+    debit: str,
+    credit: str,
+    amount_minor: int,
+    invoice: Invoice,
+    line_no: int,
+    line: Line,
+    accounting_on: date,
+) -> None:
+    if amount_minor == 0:
+        return
+    if amount_minor < 0:
+        debit, credit, amount_minor = credit, debit, -amount_minor
+    postings.append(
+        Posting(
+            kind,
+            debit,
+            credit,
+            amount_minor,
+            invoice.currency,
+            accounting_on,
+            line.period_start_on,
+            line.period_end_on,
+            invoice.id,
+            line_no,
+        )
+    )
+
+
+def after(balance: Balance, postings: Iterable[Posting]) -> Balance:
+    """The balance once the postings are made."""
+    moved = {
+        RECEIVABLE: balance.receivable_minor,
+        CUSTOMER_CREDIT: -balance.credit_minor,
+        PAYABLE: -balance.payable_minor,
+    }
+    for posting in postings:
+        if posting.debit in moved:
+            moved[posting.debit] += posting.amount_minor
+        if posting.credit in moved:
+            moved[posting.credit] -= posting.amount_minor
+    return Balance(moved[RECEIVABLE], -moved[CUSTOMER_CREDIT], -moved[PAYABLE])

@@ -1,0 +1,84 @@
+"""Text that people type: what can be stored and shown, whichever door it came through."""
+
+import re
+import unicodedata
+
+from billsmith.errors import Invalid
+
+METADATA_ENTRIES = 50
+METADATA_KEY_LENGTH = 40
+METADATA_VALUE_LENGTH = 500
+TAGS = 20
+TAG_LENGTH = 40
+EXTERNAL_ID_LENGTH = 200
+NAME_LENGTH = 250
+TITLE_LENGTH = 250
+MEMO_LENGTH = 5000
+DESCRIPTION_LENGTH = 1000
+WORD_LENGTH = 100
+"""Units, volumes, categories."""
+
+HIDDEN_TAG = "hidden"
+"""A record with this tag is left out of lists unless it is asked for."""
+
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x85\u2028\u2029]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_TAG = re.compile(r"[a-z0-9][a-z0-9_.:-]*")
+
+
+class UnusableText(Invalid):
+    """A text that can't be stored or shown: too long, with control characters, or half a character."""
+
+    code = "unusable_text"
+
+
+def line_of_text(text: str, longest: int, pointer: str, *, empty: bool = False) -> str:
+    """A text on one line, NFC-normalised, as it will be stored. Raises UnusableText."""
+    if "\n" in text or "\r" in text or "\t" in text:
+        raise UnusableText("this text must be on one line, without tabs", pointer=pointer)
+    return block_of_text(text, longest, pointer, empty=empty)
+
+
+def block_of_text(text: str, longest: int, pointer: str, *, empty: bool = False) -> str:
+    """A text that may have several lines, NFC-normalised. Raises UnusableText."""
+    if text.isascii() and text.isprintable():
+        usable = text
+    elif _CONTROL.search(text) or _SURROGATE.search(text):
+        raise UnusableText("this text has control characters or broken characters in it", pointer=pointer)
+    else:
+        usable = unicodedata.normalize("NFC", text)
+    if len(usable) > longest:
+        raise UnusableText(f"this text has {len(usable)} characters; {longest} are allowed", pointer=pointer)
+    if not empty and not usable.strip():
+        raise UnusableText("this text is empty", pointer=pointer)
+    return usable
+
+
+def metadata(entries: dict[str, str], pointer: str = "/metadata") -> dict[str, str]:
+    """The caller's own notes: at most 50 entries of text. Raises UnusableText."""
+    if len(entries) > METADATA_ENTRIES:
+        raise UnusableText(f"metadata has {len(entries)} entries; {METADATA_ENTRIES} are allowed", pointer=pointer)
+    return {
+        line_of_text(key, METADATA_KEY_LENGTH, pointer): block_of_text(
+            value, METADATA_VALUE_LENGTH, f"{pointer}/{escape_pointer(key)}", empty=True
+        )
+        for key, value in entries.items()
+    }
+
+
+def tags(words: tuple[str, ...], pointer: str = "/tags") -> tuple[str, ...]:
+    """Tags as stored: lower-case words, each once, sorted. Raises UnusableText."""
+    if len(words) > TAGS:
+        raise UnusableText(f"there are {len(words)} tags; {TAGS} are allowed", pointer=pointer)
+    for position, word in enumerate(words):
+        if len(word) > TAG_LENGTH or not _TAG.fullmatch(word):
+            raise UnusableText(
+                f"a tag has up to {TAG_LENGTH} of a-z, 0-9, _ . : - and starts with a letter or digit",
+                pointer=f"{pointer}/{position}",
+            )
+    return tuple(sorted(set(words)))
+
+
+def escape_pointer(key: str) -> str:
+    """A key as one step of a JSON pointer (RFC 6901)."""
+    return key.replace("~", "~0").replace("/", "~1")

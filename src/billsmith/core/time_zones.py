@@ -1,0 +1,30 @@
+"""Local days: which day it is in a time zone, and which time zones there are."""
+
+from datetime import date, datetime
+from functools import cache
+from zoneinfo import ZoneInfo, available_timezones
+
+from billsmith.errors import Invalid
+
+
+class UnknownTimeZone(Invalid):
+    """Not the name of a zone in the IANA database that Billsmith carries."""
+
+    code = "unknown_time_zone"
+
+
+@cache
+def _zone_names() -> frozenset[str]:
+    return frozenset(available_timezones())
+
+
+def time_zone(name: str, pointer: str = "/time_zone") -> str:
+    """The name itself. Raises UnknownTimeZone."""
+    if name not in _zone_names():
+        raise UnknownTimeZone(f"{name[:60]!r} is not an IANA time zone, such as Europe/Berlin", pointer=pointer)
+    return name
+
+
+def local_day(at: datetime, zone: str) -> date:
+    """The date that it is in `zone` at the instant `at`."""
+    return at.astimezone(ZoneInfo(zone)).date()

@@ -1,0 +1,1 @@
+"""The gateway port and its gateways: so far, only the room."""

@@ -1,0 +1,1 @@
+"""All SQL: the schema, migrations, named queries, and the transaction."""

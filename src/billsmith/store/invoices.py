@@ -1,0 +1,188 @@
+"""Invoices, their lines and their numbers."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from msgspec.structs import astuple
+
+from billsmith.core.ids import CustomerId, InvoiceId, TenantId, shard_of
+from billsmith.core.invoices import Document, Invoice, Line
+from billsmith.core.numbers import NumberSeries, show_number
+from billsmith.core.parties import Party
+from billsmith.store.customers import split_ids
+from billsmith.store.labels import labels_of
+from billsmith.store.listing import Filters, list_ids
+from billsmith.store.pool import Connection, Pool
+from billsmith.store.queries import load
+
+_SQL = load("invoices")
+_COLUMNS = ("shard", "labels", *Invoice.__struct_fields__)
+_LINE_COLUMNS = ("shard", "invoice_id", "line_no", "tenant_id", *Line.__struct_fields__)
+_WIDTH = len(Invoice.__struct_fields__)
+_TAGS = Invoice.__struct_fields__.index("tags")
+
+
+async def insert_invoices(
+    connection: Connection, invoices: Sequence[Invoice], lines: dict[InvoiceId, tuple[Line, ...]]
+) -> None:
+    """New invoices with their lines, by COPY: under the customers' locks no conflict is possible."""
+    records = []
+    line_records = []
+    for invoice in invoices:
+        id_, tenant_id = invoice.id, invoice.tenant_id
+        shard = shard_of(id_)
+        records.append((shard, labels_of(tenant_id, invoice.tags, invoice.metadata), *astuple(invoice)))
+        line_records += [(shard, id_, line_no, tenant_id, *astuple(line)) for line_no, line in enumerate(lines[id_], 1)]
+    await connection.copy_records_to_table("invoices", records=records, columns=_COLUMNS)
+    if line_records:
+        await connection.copy_records_to_table("invoice_lines", records=line_records, columns=_LINE_COLUMNS)
+
+
+async def settle_invoices(connection: Connection, tenant_id: TenantId, invoices: Sequence[Invoice]) -> None:
+    """Store what changed about finalised invoices: states and figures."""
+    columns = zip(
+        *(
+            (
+                shard_of(invoice.id),
+                invoice.id,
+                invoice.status,
+                invoice.collection_state,
+                invoice.credit_applied_minor,
+                invoice.version,
+                invoice.settled_at,
+            )
+            for invoice in invoices
+        ),
+        strict=True,
+    )
+    await connection.execute(_SQL["settle_invoices"], tenant_id, *map(list, columns))
+
+
+async def relabel_invoice(connection: Connection, invoice: Invoice) -> None:
+    """Store metadata and tags."""
+    labels = labels_of(invoice.tenant_id, invoice.tags, invoice.metadata)
+    await connection.execute(
+        _SQL["relabel_invoice"],
+        invoice.tenant_id,
+        shard_of(invoice.id),
+        invoice.id,
+        invoice.metadata,
+        invoice.tags,
+        labels,
+        invoice.version,
+    )
+
+
+async def delete_draft(connection: Connection, invoice: Invoice) -> None:
+    """Take a draft and its lines away."""
+    key = (invoice.tenant_id, shard_of(invoice.id), invoice.id)
+    await connection.execute(_SQL["delete_draft_lines"], *key)
+    await connection.execute(_SQL["delete_draft"], *key)
+
+
+async def get_document(connection: Connection | Pool, tenant_id: TenantId, id_: UUID) -> Document | None:
+    """The invoice with its lines, number and parties, or None."""
+    key = (tenant_id, shard_of(id_), id_)
+    row = await connection.fetchrow(_SQL["get_invoice"], *key)
+    if row is None:
+        return None
+    lines = await connection.fetch(_SQL["get_lines"], *key)
+    return _document(row, tuple(Line(*line) for line in lines))
+
+
+async def get_documents(
+    connection: Connection | Pool, tenant_id: TenantId, ids: Iterable[UUID], *, lines: bool = True
+) -> dict[UUID, Document]:
+    """Those of the invoices that exist, with numbers and parties, and lines unless they are not wanted."""
+    shards, wanted = split_ids(ids)
+    if not wanted:
+        return {}
+    rows = await connection.fetch(_SQL["get_invoices"], tenant_id, shards, wanted)
+    found: dict[UUID, list[Line]] = {}
+    if lines:
+        for invoice_id, *values in await connection.fetch(_SQL["get_lines_of_many"], tenant_id, shards, wanted):
+            found.setdefault(invoice_id, []).append(Line(*values))
+    return {row["id"]: _document(row, tuple(found.get(row["id"], ()))) for row in rows}
+
+
+async def lock_invoices(connection: Connection, tenant_id: TenantId, ids: Iterable[UUID]) -> dict[UUID, Invoice]:
+    """Those that exist, locked in the order of their ids; their customers were locked before."""
+    shards, wanted = split_ids(ids)
+    rows = await connection.fetch(_SQL["lock_invoices"], tenant_id, shards, wanted)
+    return {row["id"]: _invoice(row) for row in rows}
+
+
+async def owed_invoices(
+    connection: Connection, tenant_id: TenantId, customer_ids: Iterable[CustomerId]
+) -> dict[CustomerId, list[Invoice]]:
+    """The open charge invoices of customers, oldest due first."""
+    owed: dict[CustomerId, list[Invoice]] = {}
+    for row in await connection.fetch(_SQL["owed_invoices"], tenant_id, *split_ids(customer_ids)):
+        owed.setdefault(row["customer_id"], []).append(_invoice(row))
+    return owed
+
+
+async def find_by_external_id(
+    connection: Connection | Pool, tenant_id: TenantId, wanted: Sequence[tuple[CustomerId, str]]
+) -> dict[tuple[CustomerId, str], InvoiceId]:
+    """Which invoices have these external ids, which are unique per customer."""
+    shards = [shard_of(customer_id) for customer_id, _ in wanted]
+    ids = [customer_id for customer_id, _ in wanted]
+    names = [name for _, name in wanted]
+    rows = await connection.fetch(_SQL["find_invoices_by_external_id"], tenant_id, shards, ids, names)
+    return {(row["customer_id"], row["external_id"]): row["id"] for row in rows}
+
+
+async def list_documents(
+    connection: Connection | Pool, tenant_id: TenantId, filters: Filters, *, lines: bool
+) -> list[Document]:
+    """A page of invoices; one more than asked for if there are more. Raises FilterTooBroad."""
+    rows = await list_ids(connection, _SQL["list_invoices"], "invoices", tenant_id, filters)
+    found = await get_documents(connection, tenant_id, [row["id"] for row in rows], lines=lines)
+    return [found[row["id"]] for row in rows if row["id"] in found]
+
+
+async def take_numbers(
+    connection: Connection, tenant_id: TenantId, wanted: Sequence[tuple[InvoiceId, NumberSeries]]
+) -> dict[InvoiceId, str]:
+    """Number these invoices, each series in the order given; the last thing before commit. Their printed numbers.
+
+    The rows of the series are locked in the order of their names, so that two transactions can't wait for each other.
+    """
+    blocks: dict[NumberSeries, list[InvoiceId]] = {}
+    for invoice_id, series in wanted:
+        blocks.setdefault(series, []).append(invoice_id)
+    records: list[tuple[Any, ...]] = []
+    for series in sorted(blocks, key=lambda block: block.series):
+        invoice_ids = blocks[series]
+        first = await _take_block(connection, tenant_id, series.series, len(invoice_ids))
+        records += [
+            (tenant_id, invoice_id, series.series, sequence, show_number(series, sequence))
+            for sequence, invoice_id in enumerate(invoice_ids, first)
+        ]
+    await connection.copy_records_to_table("invoice_numbers", records=records)
+    return {record[1]: record[4] for record in records}
+
+
+async def _take_block(connection: Connection, tenant_id: TenantId, series: str, count: int) -> int:
+    following = await connection.fetchval(_SQL["take_numbers"], tenant_id, series, count)
+    if following is None:
+        await connection.execute(_SQL["begin_series"], tenant_id, series)
+        following = await connection.fetchval(_SQL["take_numbers"], tenant_id, series, count)
+    return int(following) - count
+
+
+def _invoice(row: Iterable[Any]) -> Invoice:
+    values = list(row)[:_WIDTH]
+    values[_TAGS] = tuple(values[_TAGS])
+    return Invoice(*values)
+
+
+def _document(row: Any, lines: tuple[Line, ...]) -> Document:
+    return Document(_invoice(row), lines, row["number"], _party(row["seller"]), _party(row["buyer"]))
+
+
+def _party(stored: Any) -> Party | None:
+    return None if stored is None else msgspec.convert(stored, Party)

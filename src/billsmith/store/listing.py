@@ -1,0 +1,132 @@
+"""Lists: conditions a caller may combine, keyset pages, and the guard against filters that are too broad."""
+
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from typing import Any, Literal
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from billsmith.core.ids import TenantId, shard_of
+from billsmith.core.text import HIDDEN_TAG
+from billsmith.errors import Invalid
+from billsmith.store.labels import metadata_label, tag_label
+from billsmith.store.pool import Connection, Pool
+
+BROADEST = 10_000
+"""A filter on tags or metadata that matches more rows than this must be narrowed down by a customer."""
+
+_CLOCKS_APART = timedelta(minutes=10)
+_ORDERS = {"created": "id DESC", "issued": "issued_on DESC, id DESC"}
+
+
+class Range(msgspec.Struct, frozen=True, gc=False):
+    """Bounds on a date or instant; None = open on that side."""
+
+    gte: Any = None
+    gt: Any = None
+    lte: Any = None
+    lt: Any = None
+
+
+class Filters(msgspec.Struct, frozen=True, gc=False):
+    """What a list shows, and which page. `limit` rows are wanted; one more is fetched to know whether there are more."""
+
+    limit: int
+    after_id: UUID | None = None
+    """The last id of the page before (newest first)."""
+    after_issued_on: date | None = None
+    """Together with `after_id`, in the order of issue."""
+    order: Literal["created", "issued"] = "created"
+    customer_id: UUID | None = None
+    equal: dict[str, Any] = {}
+    """Columns that must have a value: status, collection_state, currency, external_id …"""
+    ranges: dict[str, Range] = {}
+    """Columns within bounds: created_at, issued_on, due_on, finalised_at …"""
+    metadata: dict[str, str] = {}
+    tags: tuple[str, ...] = ()
+    hidden: bool = False
+    """Whether records tagged hidden, and abandoned ones, are shown too."""
+    ids_tell_time: bool = True
+    """Whether created_at agrees with the time inside ids: not so for a sandbox whose clock was moved."""
+
+
+class FilterTooBroad(Invalid):
+    """Tags or metadata that match too many records to be sorted."""
+
+    code = "filter_too_broad"
+
+
+class _Statement:
+    """A statement that grows by conditions with numbered parameters."""
+
+    def __init__(self, text: str, tenant_id: TenantId) -> None:
+        self.text = text.rstrip(";\n ")
+        self.values: list[Any] = [tenant_id]
+
+    def where(self, condition: str, *values: Any) -> None:
+        """Add a condition; each `{}` in it is a parameter."""
+        numbers = [f"${len(self.values) + nth}" for nth in range(1, len(values) + 1)]
+        self.text += f" AND {condition.format(*numbers)}"
+        self.values += values
+
+
+async def list_ids(
+    connection: Connection | Pool, text: str, table: str, tenant_id: TenantId, filters: Filters
+) -> Sequence[asyncpg.Record]:
+    """One page of (shard, id, …) rows, `limit` + 1 at most. Raises FilterTooBroad."""
+    statement = _Statement(text, tenant_id)
+    _conditions(statement, table, tenant_id, filters)
+    if (filters.tags or filters.metadata) and filters.customer_id is None:
+        await _not_too_broad(connection, statement)
+    if filters.after_id is not None:
+        if filters.order == "issued":
+            statement.where("(issued_on, id) < ({}, {})", filters.after_issued_on, filters.after_id)
+        else:
+            statement.where("id < {}", filters.after_id)
+    statement.text += f" ORDER BY {_ORDERS[filters.order]} LIMIT {filters.limit + 1}"
+    return await connection.fetch(statement.text, *statement.values)
+
+
+def _conditions(statement: _Statement, table: str, tenant_id: TenantId, filters: Filters) -> None:
+    if filters.customer_id is not None:
+        statement.where("shard = {} AND customer_id = {}", shard_of(filters.customer_id), filters.customer_id)
+    for column, value in filters.equal.items():
+        statement.where(f"{column} = {{}}", value)
+    if filters.order == "issued":
+        statement.where("issued_on IS NOT NULL")
+    for column, bounds in filters.ranges.items():
+        _range(statement, column, bounds, filters)
+    for tag in filters.tags:
+        statement.where("labels @> ARRAY[{}::bigint] AND tags @> ARRAY[{}::text]", tag_label(tenant_id, tag), tag)
+    for key, value in filters.metadata.items():
+        label = metadata_label(tenant_id, key, value)
+        statement.where("labels @> ARRAY[{}::bigint] AND metadata ->> {}::text = {}", label, key, value)
+    if not filters.hidden and table != "credits":
+        statement.where("NOT tags @> ARRAY[{}::text]", HIDDEN_TAG)
+        if table == "invoices" and filters.equal.get("status") != "abandoned":
+            statement.where("status <> {}", "abandoned")
+
+
+def _range(statement: _Statement, column: str, bounds: Range, filters: Filters) -> None:
+    for name, sign in (("gte", ">="), ("gt", ">"), ("lte", "<="), ("lt", "<")):
+        bound = getattr(bounds, name)
+        if bound is None:
+            continue
+        statement.where(f"{column} {sign} {{}}", bound)
+        if column == "created_at" and filters.ids_tell_time and filters.order == "created":
+            # Ids begin with the time they were made: a bound on them turns the list's own index into one on created_at.
+            slack = -_CLOCKS_APART if name in ("gte", "gt") else _CLOCKS_APART
+            statement.where(f"id {sign} {{}}", _id_at(bound + slack))
+
+
+def _id_at(at: datetime) -> UUID:
+    milliseconds = max(0, min(int(at.timestamp() * 1000), (1 << 48) - 1))
+    return UUID(int=milliseconds << 80)
+
+
+async def _not_too_broad(connection: Connection | Pool, statement: _Statement) -> None:
+    counted = f"SELECT count(*) FROM ({statement.text} LIMIT {BROADEST + 1}) AS matching"
+    if await connection.fetchval(counted, *statement.values) > BROADEST:
+        raise FilterTooBroad(f"more than {BROADEST} records match these tags or metadata; name a customer, too")

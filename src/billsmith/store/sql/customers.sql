@@ -1,0 +1,51 @@
+-- name: get_customers
+SELECT customers.id, tenant_id, external_id, parent_id, name, emails, currency, time_zone, locale, address, tax_ids, bill_cycle_day, terms_days,
+    number_prefix, auto_collect, invoicing, draw_credit, overdue_exempt, metadata, tags, snapshot_id, version, created_at, deleted_at
+FROM unnest($2::smallint[], $3::uuid[]) AS wanted (shard, id)
+JOIN customers ON customers.shard = wanted.shard AND customers.id = wanted.id
+WHERE tenant_id = $1;
+
+-- name: lock_customers
+SELECT customers.id, tenant_id, external_id, parent_id, name, emails, currency, time_zone, locale, address, tax_ids, bill_cycle_day, terms_days,
+    number_prefix, auto_collect, invoicing, draw_credit, overdue_exempt, metadata, tags, snapshot_id, version, created_at, deleted_at
+FROM unnest($2::smallint[], $3::uuid[]) AS wanted (shard, id)
+JOIN customers ON customers.shard = wanted.shard AND customers.id = wanted.id
+WHERE tenant_id = $1
+ORDER BY customers.id
+FOR NO KEY UPDATE OF customers;
+
+-- name: update_customer
+UPDATE customers SET external_id = $4, name = $5, emails = $6, currency = $7, time_zone = $8, locale = $9, address = $10, tax_ids = $11,
+    bill_cycle_day = $12, terms_days = $13, number_prefix = $14, auto_collect = $15, invoicing = $16, draw_credit = $17, overdue_exempt = $18,
+    metadata = $19, tags = $20, labels = $21, snapshot_id = $22, version = $23, deleted_at = $24
+WHERE tenant_id = $1 AND shard = $2 AND id = $3;
+
+-- name: claim_external_ids
+-- The names that were free; the others belong to somebody already.
+INSERT INTO customer_external_ids (tenant_id, external_id, customer_id)
+SELECT $1, external_id, customer_id FROM unnest($2::text[], $3::uuid[]) AS wanted (external_id, customer_id)
+ON CONFLICT DO NOTHING
+RETURNING external_id;
+
+-- name: find_external_ids
+SELECT external_id, customer_id FROM customer_external_ids WHERE tenant_id = $1 AND external_id = ANY ($2::text[]);
+
+-- name: release_external_id
+DELETE FROM customer_external_ids WHERE tenant_id = $1 AND external_id = $2 AND customer_id = $3;
+
+-- name: get_balances
+SELECT customer_id, customer_balances.currency, receivable_minor, credit_minor, payable_minor
+FROM unnest($2::smallint[], $3::uuid[]) AS wanted (shard, customer)
+JOIN customer_balances ON customer_balances.shard = wanted.shard AND customer_id = wanted.customer
+WHERE tenant_id = $1;
+
+-- name: update_balances
+UPDATE customer_balances AS stored
+SET receivable_minor = moved.receivable_minor, credit_minor = moved.credit_minor, payable_minor = moved.payable_minor
+FROM unnest($2::smallint[], $3::uuid[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[])
+    AS moved (shard, customer_id, currency, receivable_minor, credit_minor, payable_minor)
+WHERE stored.tenant_id = $1 AND stored.shard = moved.shard AND stored.customer_id = moved.customer_id AND stored.currency = moved.currency;
+
+-- name: list_customers
+-- Conditions, order and limit are appended (listing.py).
+SELECT shard, id FROM customers WHERE tenant_id = $1;

@@ -1,0 +1,31 @@
+-- name: insert_outbox
+-- The position is drawn while the customer is locked, so positions are in the order of facts within a customer.
+INSERT INTO outbox (shard, tenant_id, event_ids)
+SELECT shard, $1, ARRAY (SELECT event_id FROM unnest($3::smallint[], $4::uuid[]) WITH ORDINALITY AS one (of_shard, event_id, nth)
+    WHERE of_shard = shard ORDER BY nth)
+FROM unnest($2::smallint[]) AS shards (shard);
+
+-- name: tenants_with_outbox
+-- across tenants: the dispatcher looks whose events are to be numbered
+SELECT DISTINCT tenant_id FROM (SELECT tenant_id FROM outbox LIMIT $1) AS waiting;
+
+-- name: lock_event_series
+SELECT next_sequence FROM event_series WHERE tenant_id = $1 FOR UPDATE;
+
+-- name: take_outbox
+DELETE FROM outbox WHERE (shard, position) IN (SELECT shard, position FROM outbox WHERE tenant_id = $1 ORDER BY position LIMIT $2) AND tenant_id = $1
+RETURNING shard, position, event_ids;
+
+-- name: advance_event_series
+UPDATE event_series SET next_sequence = $2 WHERE tenant_id = $1;
+
+-- name: events_after
+SELECT sequence, events.id, type, customer_id, object_id, object_version, object, occurred_at, cause_id, actor, reason, request_id
+FROM event_numbers
+JOIN events ON events.tenant_id = $1 AND events.shard = event_numbers.shard AND events.id = event_id
+JOIN causes ON causes.tenant_id = $1 AND causes.id = cause_id
+WHERE event_numbers.tenant_id = $1 AND sequence > $2 AND ($4::text IS NULL OR type LIKE $4)
+ORDER BY sequence LIMIT $3;
+
+-- name: insert_cause
+INSERT INTO causes (tenant_id, id, actor, reason, request_id, caused_at) VALUES ($1, $2, $3, $4, $5, $6);

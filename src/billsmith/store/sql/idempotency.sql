@@ -1,0 +1,15 @@
+-- name: take_key
+-- A row: the key was free and is now ours. None: it is taken (a concurrent taker is waited for).
+INSERT INTO idempotency_keys (tenant_id, key, fingerprint, status, expires_at) VALUES ($1, $2, $3, 'running', $4)
+ON CONFLICT DO NOTHING
+RETURNING key;
+
+-- name: get_key
+SELECT fingerprint, status, answer_status, answer FROM idempotency_keys WHERE tenant_id = $1 AND key = $2;
+
+-- name: complete_key
+UPDATE idempotency_keys SET status = 'done', answer_status = $3, answer = $4 WHERE tenant_id = $1 AND key = $2;
+
+-- name: forget_keys
+-- across tenants: a sweep of what has expired
+DELETE FROM idempotency_keys WHERE ctid IN (SELECT ctid FROM idempotency_keys WHERE expires_at <= $1 LIMIT $2);

@@ -1,0 +1,98 @@
+-- name: get_invoices
+-- With what is printed beside the invoice's own columns: its number, seller and buyer.
+SELECT invoices.id, invoices.tenant_id, customer_id, status, collection_state, direction, currency, external_id, external_number, title, memo, period_start_on,
+    period_end_on, terms_days, issued_on, due_on, line_count, net_minor, tax_minor, total_minor, paid_minor, credit_applied_minor, credit_noted_minor,
+    written_off_minor, voided_minor, moved_to_credit_minor, absorbed_minor, metadata, tags, seller_snapshot_id, buyer_snapshot_id, version, created_at,
+    finalised_at, settled_at,
+    number, seller.party AS seller, buyer.party AS buyer
+FROM unnest($2::smallint[], $3::uuid[]) AS wanted (shard, id)
+JOIN invoices ON invoices.shard = wanted.shard AND invoices.id = wanted.id
+LEFT JOIN invoice_numbers AS numbers ON numbers.tenant_id = $1 AND numbers.invoice_id = invoices.id
+LEFT JOIN party_snapshots AS seller ON seller.tenant_id = $1 AND seller.id = seller_snapshot_id
+LEFT JOIN party_snapshots AS buyer ON buyer.tenant_id = $1 AND buyer.id = buyer_snapshot_id
+WHERE invoices.tenant_id = $1;
+
+-- name: get_invoice
+-- get_invoices for one: no array to unnest, so the planner sees a key.
+SELECT invoices.id, invoices.tenant_id, customer_id, status, collection_state, direction, currency, external_id, external_number, title, memo, period_start_on,
+    period_end_on, terms_days, issued_on, due_on, line_count, net_minor, tax_minor, total_minor, paid_minor, credit_applied_minor, credit_noted_minor,
+    written_off_minor, voided_minor, moved_to_credit_minor, absorbed_minor, metadata, tags, seller_snapshot_id, buyer_snapshot_id, version, created_at,
+    finalised_at, settled_at,
+    number, seller.party AS seller, buyer.party AS buyer
+FROM invoices
+LEFT JOIN invoice_numbers AS numbers ON numbers.tenant_id = $1 AND numbers.invoice_id = invoices.id
+LEFT JOIN party_snapshots AS seller ON seller.tenant_id = $1 AND seller.id = seller_snapshot_id
+LEFT JOIN party_snapshots AS buyer ON buyer.tenant_id = $1 AND buyer.id = buyer_snapshot_id
+WHERE invoices.tenant_id = $1 AND shard = $2 AND invoices.id = $3;
+
+-- name: lock_invoices
+-- After the customer: customers by id, then invoices by id, then number series.
+SELECT invoices.id, invoices.tenant_id, customer_id, status, collection_state, direction, currency, external_id, external_number, title, memo, period_start_on,
+    period_end_on, terms_days, issued_on, due_on, line_count, net_minor, tax_minor, total_minor, paid_minor, credit_applied_minor, credit_noted_minor,
+    written_off_minor, voided_minor, moved_to_credit_minor, absorbed_minor, metadata, tags, seller_snapshot_id, buyer_snapshot_id, version, created_at,
+    finalised_at, settled_at
+FROM unnest($2::smallint[], $3::uuid[]) AS wanted (shard, id)
+JOIN invoices ON invoices.shard = wanted.shard AND invoices.id = wanted.id
+WHERE tenant_id = $1
+ORDER BY invoices.id
+FOR NO KEY UPDATE OF invoices;
+
+-- name: list_invoices
+-- Conditions, order and limit are appended (listing.py).
+SELECT shard, id, issued_on FROM invoices WHERE tenant_id = $1;
+
+-- name: owed_invoices
+-- What credit is drawn on, oldest due first.
+SELECT invoices.id, invoices.tenant_id, customer_id, status, collection_state, direction, currency, external_id, external_number, title, memo, period_start_on,
+    period_end_on, terms_days, issued_on, due_on, line_count, net_minor, tax_minor, total_minor, paid_minor, credit_applied_minor, credit_noted_minor,
+    written_off_minor, voided_minor, moved_to_credit_minor, absorbed_minor, metadata, tags, seller_snapshot_id, buyer_snapshot_id, version, created_at,
+    finalised_at, settled_at
+FROM unnest($2::smallint[], $3::uuid[]) AS wanted (shard, customer)
+JOIN invoices ON invoices.shard = wanted.shard AND customer_id = wanted.customer
+WHERE tenant_id = $1 AND status = 'open' AND direction = 'charge'
+ORDER BY customer_id, due_on, id;
+
+-- name: find_invoices_by_external_id
+SELECT customer_id, external_id, id
+FROM unnest($2::smallint[], $3::uuid[], $4::text[]) AS wanted (shard, customer, external)
+JOIN invoices ON invoices.shard = wanted.shard AND customer_id = wanted.customer AND external_id = wanted.external
+WHERE tenant_id = $1;
+
+-- name: settle_invoices
+-- What may change after finalisation and concerns money.
+UPDATE invoices
+SET status = changed.status, collection_state = changed.collection_state, credit_applied_minor = changed.credit_applied_minor,
+    version = changed.version, settled_at = changed.settled_at
+FROM unnest($2::smallint[], $3::uuid[], $4::text[], $5::text[], $6::bigint[], $7::integer[], $8::timestamptz[])
+    AS changed (shard, id, status, collection_state, credit_applied_minor, version, settled_at)
+WHERE invoices.tenant_id = $1 AND invoices.shard = changed.shard AND invoices.id = changed.id;
+
+-- name: relabel_invoice
+UPDATE invoices SET metadata = $4, tags = $5, labels = $6, version = $7 WHERE tenant_id = $1 AND shard = $2 AND id = $3;
+
+-- name: delete_draft
+-- Also how a draft is rewritten: deleted and saved again under its id, in one transaction.
+DELETE FROM invoices WHERE tenant_id = $1 AND shard = $2 AND id = $3 AND status = 'draft';
+
+-- name: delete_draft_lines
+DELETE FROM invoice_lines WHERE tenant_id = $1 AND shard = $2 AND invoice_id = $3;
+
+-- name: get_lines
+SELECT kind, description, category, quantity, unit, unit_price, volume, amount_minor, discount_minor, discount_percent, tax_percent, tax_inclusive, net_minor,
+    tax_minor, total_minor, period_start_on, period_end_on, time_zone
+FROM invoice_lines WHERE tenant_id = $1 AND shard = $2 AND invoice_id = $3 ORDER BY line_no;
+
+-- name: get_lines_of_many
+SELECT invoice_id, kind, description, category, quantity, unit, unit_price, volume, amount_minor, discount_minor, discount_percent, tax_percent, tax_inclusive, net_minor,
+    tax_minor, total_minor, period_start_on, period_end_on, time_zone
+FROM unnest($2::smallint[], $3::uuid[]) AS wanted (shard, invoice)
+JOIN invoice_lines ON invoice_lines.shard = wanted.shard AND invoice_id = wanted.invoice
+WHERE tenant_id = $1
+ORDER BY invoice_id, line_no;
+
+-- name: take_numbers
+-- The block [next − count, next) is the caller's. The row stays locked until commit, so this is the last thing a transaction waits for.
+UPDATE number_series SET next_sequence = next_sequence + $3 WHERE tenant_id = $1 AND series = $2 RETURNING next_sequence;
+
+-- name: begin_series
+INSERT INTO number_series (tenant_id, series, next_sequence) VALUES ($1, $2, 1) ON CONFLICT DO NOTHING;

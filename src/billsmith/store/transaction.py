@@ -1,0 +1,60 @@
+"""The transaction: begun and ended here for every verb, repeated when the database asks for it, alone in this context.
+
+Nothing may be sent to the outside while one is open: `no_transaction_open` is asserted around every such call.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
+from typing import TypeVar
+
+import asyncpg
+
+from billsmith.store.pool import Connection, DatabaseUnavailable, Pool
+
+ATTEMPTS = 8
+"""A deadlock or serialization error repeats the whole transaction so often, then it is the caller's."""
+
+T = TypeVar("T")
+
+_open: ContextVar[bool] = ContextVar("transaction_open", default=False)
+
+
+async def transact(pool: Pool, work: Callable[[Connection], Awaitable[T]]) -> T:
+    """Run `work` in one transaction and commit; `work` may run several times and must only touch the connection.
+
+    Raises what `work` raises (rolled back, nothing stored), DatabaseUnavailable when the connection was lost.
+    """
+    assert not _open.get(), "a transaction is already open here"
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            return await _once(pool, work)
+        except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError):
+            if attempt == ATTEMPTS:
+                raise DatabaseUnavailable("the database was too busy with this object; try again") from None
+            await asyncio.sleep(random.uniform(0, 0.02 * attempt))
+        except asyncpg.LockNotAvailableError as error:
+            raise DatabaseUnavailable("this object is being worked on; try again") from error
+        except (
+            OSError,
+            asyncpg.InterfaceError,
+            asyncpg.PostgresConnectionError,
+            asyncpg.OperatorInterventionError,
+        ) as error:
+            raise DatabaseUnavailable(f"the database went away: {error}") from error
+    raise AssertionError("unreachable")
+
+
+def no_transaction_open() -> None:
+    """Asserts that nothing is sent outside while a transaction, and so a lock, is held here."""
+    assert not _open.get(), "no call to the outside while a transaction is open"
+
+
+async def _once(pool: Pool, work: Callable[[Connection], Awaitable[T]]) -> T:
+    async with pool.acquire() as connection, connection.transaction():
+        token = _open.set(True)
+        try:
+            return await work(connection)
+        finally:
+            _open.reset(token)

@@ -1,0 +1,1 @@
+"""SQL over raw tables that proves every stored figure. Imports no rule."""

@@ -1,0 +1,1 @@
+"""Sweeps: loops over actions that work off what has become due."""
