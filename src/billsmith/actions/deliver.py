@@ -40,7 +40,7 @@ async def events_after(
     events = await event_rows.events_after(context.pool, tenant.id, sequence, limit, type_pattern)
     finalised = [event.object_id for event in events if _reads_document(event)]
     documents = await invoice_rows.get_documents(context.pool, tenant.id, finalised)
-    return [_shown(event, _data(event, documents)) for event in events]
+    return [_shown(event, _payload(event, documents)) for event in events]
 
 
 async def forget_keys(context: Context) -> int:
@@ -60,7 +60,7 @@ def _reads_document(event: NumberedEvent) -> bool:
     return event.type.startswith("invoice.") and (event.object is None or "id" not in event.object)
 
 
-def _data(event: NumberedEvent, documents: dict[Any, Any]) -> Any:
+def _payload(event: NumberedEvent, documents: dict[Any, Any]) -> Any:
     if not _reads_document(event):
         return event.object
     return invoice_object(invoice_at_version(documents[event.object_id], event.object_version, event.object))

@@ -9,7 +9,7 @@ from billsmith.actions.calls import Call, Outcome, carry_out
 from billsmith.actions.context import Context
 from billsmith.actions.customers import ExternalIdTaken
 from billsmith.actions.saving import CustomerNotFound, Standings, lock_standing, lock_standings, record_facts, save
-from billsmith.core.ids import CreditId, CustomerId, InvoiceId, shard_of, show_id
+from billsmith.core.ids import CreditId, CustomerId, InvoiceId, TenantId, shard_of, show_id
 from billsmith.core.invoices import Document, Invoice, InvoiceDetails, Line, still_draft
 from billsmith.core.invoicing import (
     Decision,
@@ -17,6 +17,7 @@ from billsmith.core.invoicing import (
     deleted_draft,
     drafted,
     finalise,
+    may_be_negative,
     new_draft,
     redrafted,
     relabelled,
@@ -53,7 +54,8 @@ async def create_invoice(context: Context, call: Call, given: NewInvoice) -> Out
     """Make one invoice. Raises CustomerNotFound, CustomerDeleted, ExternalIdTaken, Invalid kinds; then nothing is kept."""
 
     async def verb(connection: Connection, cause: Cause) -> Document:
-        made = await make_invoices(connection, context, cause, call.tenant, [given])
+        loaded = await lock_for(connection, call.tenant, [given])
+        made = await make_invoices(connection, context, cause, loaded, [given])
         if isinstance(made[0], Refusal):
             raise made[0].error
         return await _reread(connection, call.tenant, made[0])
@@ -71,7 +73,8 @@ async def create_invoices(
 
     async def verb(connection: Connection, cause: Cause) -> list[Document | Refusal]:
         wanted = [entry for entry in given if isinstance(entry, NewInvoice)]
-        made = iter(await make_invoices(connection, context, cause, call.tenant, wanted))
+        loaded = await lock_for(connection, call.tenant, wanted)
+        made = iter(await make_invoices(connection, context, cause, loaded, wanted))
         results = [entry if isinstance(entry, Refusal) else next(made) for entry in given]
         ids = [result for result in results if not isinstance(result, Refusal)]
         documents = await invoice_rows.get_documents(connection, call.tenant.id, ids)
@@ -80,13 +83,17 @@ async def create_invoices(
     return await carry_out(context, call, verb)
 
 
+async def lock_for(connection: Connection, tenant: Tenant, given: Sequence[NewInvoice]) -> Standings:
+    """Lock the customers of new invoices; what they owe is loaded only where credit may come of a negative total."""
+    credited = {entry.customer_id for entry in given if not entry.draft and may_be_negative(entry.details)}
+    return await lock_standings(connection, tenant, {entry.customer_id for entry in given}, credited)
+
+
 async def make_invoices(
-    connection: Connection, context: Context, cause: Cause, tenant: Tenant, given: Sequence[NewInvoice]
+    connection: Connection, context: Context, cause: Cause, loaded: Standings, given: Sequence[NewInvoice]
 ) -> list[InvoiceId | Refusal]:
-    """Make invoices inside a transaction: each customer's in the order given, so that credit is drawn in that order."""
-    customer_ids = {entry.customer_id for entry in given}
-    loaded = await lock_standings(connection, tenant, customer_ids, customer_ids)
-    taken = await _taken_names(connection, tenant, given)
+    """Make invoices for customers that `lock_for` locked: in the order given, so that credit is drawn in that order."""
+    taken = await _taken_names(connection, cause.tenant_id, given)
     standings, decisions = dict(loaded), []
     lines: dict[InvoiceId, tuple[Line, ...]] = {}
     results: list[InvoiceId | Refusal] = []
@@ -214,10 +221,10 @@ def _drafted_or_finalised(
 
 
 async def _taken_names(
-    connection: Connection, tenant: Tenant, given: Sequence[NewInvoice]
+    connection: Connection, tenant_id: TenantId, given: Sequence[NewInvoice]
 ) -> dict[tuple[CustomerId, str], InvoiceId]:
     wanted = [(entry.customer_id, name) for entry in given if (name := entry.details.external_id) is not None]
-    return await invoice_rows.find_by_external_id(connection, tenant.id, wanted) if wanted else {}
+    return await invoice_rows.find_by_external_id(connection, tenant_id, wanted) if wanted else {}
 
 
 def _not_taken(invoice: Invoice, holder: InvoiceId | None) -> None:

@@ -87,6 +87,18 @@ def new_draft(
     return invoice, lines
 
 
+def may_be_negative(details: InvoiceDetails) -> bool:
+    """Whether a document with this content could come to less than zero; cheap, and never wrongly False."""
+    return (
+        (details.amount_minor or 0) < 0
+        or any(adjustment.amount_minor < 0 for adjustment in details.adjustments)
+        or any(
+            (item.amount_minor or 0) < 0 or (item.quantity or 0) < 0 or (item.unit_price or 0) < 0
+            for item in details.items
+        )
+    )
+
+
 def drafted(invoice: Invoice) -> tuple[Invoice, Fact]:
     """A new draft, kept as a draft."""
     kept = replace(invoice, version=1)

@@ -51,7 +51,7 @@ def lines_of(details: InvoiceDetails, currency: str, zone: str, settings: Tenant
             raise AmountMissing("an invoice has items, adjustments or an amount", pointer="/items")
         items = (Item(name=details.title or "Invoice", amount_minor=details.amount_minor),)
     amounts = [_amount(item, currency, position) for position, item in enumerate(items)]
-    bases = [_base(item, amount, position) for position, (item, amount) in enumerate(zip(items, amounts, strict=True))]
+    bases = [_amount_and_discount(item, amount, position) for position, (item, amount) in enumerate(zip(items, amounts, strict=True))]
     taxes = _taxes(items, bases, settings)
     lines = [_line(item, position, bases[position], taxes[position], zone) for position, item in enumerate(items)] + [
         _adjustment_line(adjustment, position) for position, adjustment in enumerate(details.adjustments)
@@ -98,7 +98,7 @@ def _check_decimal(number: Decimal, pointer: str) -> None:
         )
 
 
-def _base(item: Item, amount: int | None, position: int) -> tuple[int, int]:
+def _amount_and_discount(item: Item, amount: int | None, position: int) -> tuple[int, int]:
     """(amount, discount) of an item; both zero while only the rest can tell."""
     if item.discount is None:
         return (amount or 0), 0

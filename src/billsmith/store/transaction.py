@@ -4,19 +4,31 @@ Nothing may be sent to the outside while one is open: `no_transaction_open` is a
 """
 
 import asyncio
-import random
+import random  # noqa: TID251  only to spread retries; nothing is decided by it
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from typing import TypeVar
 
 import asyncpg
 
+from billsmith.errors import Conflict
 from billsmith.store.pool import Connection, DatabaseUnavailable, Pool
 
 ATTEMPTS = 8
 """A deadlock or serialization error repeats the whole transaction so often, then it is the caller's."""
 
 T = TypeVar("T")
+
+
+class DatabaseRefused(Conflict):
+    """A constraint, the last line of defence, refused what the rules had let through; nothing was stored."""
+
+    code = "database_refused"
+
+
+class MustRepeat(Exception):
+    """What was read under the locks was overtaken after all: roll back and do the whole transaction again."""
+
 
 _open: ContextVar[bool] = ContextVar("transaction_open", default=False)
 
@@ -30,10 +42,12 @@ async def transact(pool: Pool, work: Callable[[Connection], Awaitable[T]]) -> T:
     for attempt in range(1, ATTEMPTS + 1):
         try:
             return await _once(pool, work)
-        except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError):
+        except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, MustRepeat):
             if attempt == ATTEMPTS:
                 raise DatabaseUnavailable("the database was too busy with this object; try again") from None
-            await asyncio.sleep(random.uniform(0, 0.02 * attempt))
+            await asyncio.sleep(random.uniform(0, 0.02 * attempt))  # noqa: S311  no secret
+        except (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError) as error:
+            raise DatabaseRefused(f"the database refused this: {error}") from error
         except asyncpg.LockNotAvailableError as error:
             raise DatabaseUnavailable("this object is being worked on; try again") from error
         except (
