@@ -1,4 +1,4 @@
-"""The two clocks: `wall()` for machinery, `of(tenant)` for every date that a customer can see. Nobody else asks the time."""
+"""The two clocks: `wall()` for machinery, `of(tenant)` for every date a customer can see. Nobody else asks."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Protocol

@@ -9,6 +9,8 @@ import msgspec
 
 from billsmith.errors import Invalid
 
+_MOST_DIGITS = 9
+
 
 class SettingInvalid(Invalid):
     """An environment variable with a value that can't be used."""
@@ -39,11 +41,10 @@ class Settings(msgspec.Struct, frozen=True):
 
 def settings_from(environment: Mapping[str, str] = os.environ) -> Settings:
     """The settings, with defaults for what is not set. Raises SettingInvalid naming the variable."""
-    home = environment.get("BILLSMITH_HOME") or _default_home(environment)
     return Settings(
         database_url=environment.get("DATABASE_URL") or None,
         migrate_database_url=environment.get("MIGRATE_DATABASE_URL") or None,
-        home=Path(home).expanduser().absolute(),
+        home=_home(environment),
         shared=Path(environment.get("BILLSMITH_SHARED") or "../shared"),
         pool_size=_integer(environment, "BILLSMITH_POOL_SIZE", 10, 1, 500),
         statement_cache=_choice(environment, "BILLSMITH_STATEMENT_CACHE", ("on", "off")) == "on",
@@ -52,14 +53,18 @@ def settings_from(environment: Mapping[str, str] = os.environ) -> Settings:
     )
 
 
-def _default_home(environment: Mapping[str, str]) -> str:
-    data = environment.get("XDG_DATA_HOME") or "~/.local/share"
-    return f"{data}/billsmith"
+def _home(environment: Mapping[str, str]) -> Path:
+    default = (environment.get("XDG_DATA_HOME") or "~/.local/share") + "/billsmith"
+    path = environment.get("BILLSMITH_HOME") or default
+    try:
+        return Path(path).expanduser().absolute()
+    except RuntimeError:
+        raise SettingInvalid(f"BILLSMITH_HOME is {path!r}; there is no such user's home directory") from None
 
 
 def _integer(environment: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
     text = environment.get(name) or str(default)
-    if not text.isascii() or not text.isdigit() or not least <= int(text) <= most:
+    if not text.isascii() or not text.isdigit() or len(text) > _MOST_DIGITS or not least <= int(text) <= most:
         raise SettingInvalid(f"{name} is {text!r}; a whole number from {least} to {most} is needed")
     return int(text)
 

@@ -31,7 +31,7 @@ class IdMaker:
         return self.many(1, shard)[0]
 
     def many(self, count: int, shard: int) -> list[UUID]:
-        """`count` fresh ids in `shard`, ascending. The random part is drawn once and counted up from there."""
+        """`count` fresh ids in `shard`, ascending. They share one random part; the sequence tells them apart."""
         if not 0 <= shard < SHARDS:
             raise ValueError(f"shard {shard} is not in 0..{SHARDS - 1}")
         tick = max(int(self._wall().timestamp() * 1000) << SEQUENCE_BITS, self._last_tick + 1)

@@ -67,6 +67,6 @@ async def _follow_database_clock(pool: Pool, clock: Clock) -> None:
 
 def make_api(context: Context) -> "FastAPI":
     """The HTTP application on a context."""
-    from billsmith.api.app import make_app
+    from billsmith.api.app import make_app  # noqa: PLC0415  commands that serve nothing need not load the framework
 
     return make_app(context)

@@ -12,12 +12,15 @@ from billsmith.actions.invoices import NewInvoice, Refusal, lock_for, make_invoi
 from billsmith.actions.saving import Standings
 from billsmith.core.customers import CustomerDetails, new_customer
 from billsmith.core.ids import CustomerId, InvoiceId, OperationId, SnapshotId, shard_of
+from billsmith.core.items import lines_of, total_of
+from billsmith.core.operations import Operation
+from billsmith.core.tenants import Tenant
 from billsmith.core.text import NAME_LENGTH, line_of_text
 from billsmith.errors import Conflict
 from billsmith.store import customers as customer_rows
 from billsmith.store import operations
 from billsmith.store.events import Cause
-from billsmith.store.operations import ImportedDocument, Operation
+from billsmith.store.operations import ImportedDocument
 from billsmith.store.pool import Connection
 from billsmith.store.transaction import DatabaseRefused, MustRepeat
 
@@ -31,7 +34,7 @@ class DocumentChanged(Conflict):
 
 
 class ImportDocument(msgspec.Struct, frozen=True, gc=False):
-    """A document to be imported: its name in its own system, a fingerprint of its content, and the invoice it becomes."""
+    """A document to be imported: its own name, a fingerprint of its content, and the invoice it becomes."""
 
     name: str
     fingerprint: bytes
@@ -73,7 +76,7 @@ async def find_customers(context: Context, call: Call, external_ids: Sequence[st
 
 
 async def import_customers(context: Context, call: Call, given: Sequence[CustomerDetails]) -> dict[str, CustomerId]:
-    """The customers with these external ids (each must have one); those that are missing are made. Raises Invalid kinds."""
+    """The customers with these external ids (each must have one), made where missing. Raises Invalid kinds."""
 
     async def verb(connection: Connection, cause: Cause) -> dict[str, CustomerId]:
         made = {}
@@ -111,6 +114,12 @@ async def import_documents(
         half = len(given) // 2
         first = await import_documents(context, call, operation, given[:half])
         return first + await import_documents(context, call, operation, given[half:])
+
+
+def check_document(tenant: Tenant, document: ImportDocument) -> None:
+    """What can be said about a document without a database: its lines and totals. Raises Invalid kinds."""
+    details = document.invoice.details
+    total_of(lines_of(details, details.currency or tenant.currency, tenant.time_zone, tenant.settings))
 
 
 async def _import(

@@ -51,7 +51,7 @@ class Refusal(msgspec.Struct, frozen=True):
 
 
 async def create_invoice(context: Context, call: Call, given: NewInvoice) -> Outcome[Document]:
-    """Make one invoice. Raises CustomerNotFound, CustomerDeleted, ExternalIdTaken, Invalid kinds; then nothing is kept."""
+    """Make one invoice. Raises CustomerNotFound, CustomerDeleted, ExternalIdTaken, Invalid kinds."""
 
     async def verb(connection: Connection, cause: Cause) -> Document:
         loaded = await lock_for(connection, call.tenant, [given])
@@ -162,7 +162,7 @@ async def delete_draft(context: Context, call: Call, id_: UUID) -> Outcome[Docum
 
 
 async def finalise_invoice(context: Context, call: Call, id_: UUID) -> Outcome[Document]:
-    """Make a draft a document: numbered, posted, credit drawn. Raises InvoiceNotFound, InvoiceNotDraft, Invalid kinds."""
+    """Number a draft, post it, draw credit. Raises InvoiceNotFound, InvoiceNotDraft, Invalid kinds."""
 
     async def verb(connection: Connection, cause: Cause) -> Document:
         standing, invoice = await _lock(connection, call.tenant, id_)

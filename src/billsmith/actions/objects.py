@@ -297,7 +297,7 @@ def key_object(key: ApiKey, secret: str | None = None) -> KeyObject:
 
 
 class ChangeableState(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """What of a finalised invoice an event has to keep, because it may change later; all else is read from the invoice."""
+    """What of a finalised invoice may still change: an event has to keep it; all else is read from the invoice."""
 
     status: Status = "open"
     collection_state: CollectionState | None = "no_method"

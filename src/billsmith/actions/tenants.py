@@ -108,6 +108,16 @@ async def find_tenant(context: Context, name_or_id: str | None) -> Tenant:
     return found[0]
 
 
+async def list_tenants(context: Context) -> list[Tenant]:
+    """Every tenant of this database, oldest first."""
+    return await tenant_rows.list_tenants(context.pool)
+
+
+async def list_keys(context: Context, tenant: Tenant) -> list[ApiKey]:
+    """The tenant's keys, oldest first, revoked ones too."""
+    return await tenant_rows.list_keys(context.pool, tenant.id)
+
+
 async def create_key(context: Context, call: Call, name: str, scopes: Sequence[Scope]) -> Outcome[NewKey]:
     """A new key; its secret is in the result and nowhere else. Raises ScopesMissing, UnusableText."""
     if not scopes:

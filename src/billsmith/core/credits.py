@@ -1,4 +1,4 @@
-"""Customer credit: money we owe the customer, and how it is drawn on what the customer owes. Rule: docs/rules/credit.md"""
+"""Customer credit: money we owe the customer, and how it is drawn on what is owed to us. Rule: docs/rules/credit.md"""
 
 from collections.abc import Iterable
 from datetime import UTC, date, datetime
@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from billsmith.core.currencies import minor_digits
 from billsmith.core.ids import CreditId, CustomerId, InvoiceId, TenantId, show_id
 from billsmith.core.invoices import Invoice
 from billsmith.core.ledger import CREDITS_GRANTED, CUSTOMER_CREDIT, RECEIVABLE, Posting
@@ -73,7 +74,8 @@ class CreditUsedUp(Conflict):
 
 
 def granted(given: NewCredit, blank: Credit, at: datetime) -> Credit:
-    """The credit as stored; `blank` names its ids, customer and day. Raises CreditInvalid."""
+    """The credit as stored; `blank` names its ids, customer and day. Raises CreditInvalid, UnknownCurrency."""
+    minor_digits(blank.currency)
     if given.amount_minor <= 0:
         raise CreditInvalid("a credit is more than zero", pointer="/amount")
     if given.expires_at is not None and given.expires_at <= at:
@@ -81,7 +83,7 @@ def granted(given: NewCredit, blank: Credit, at: datetime) -> Credit:
     reason = given.reason
     return msgspec.structs.replace(
         blank,
-        amount_minor=within_limits(given.amount_minor),
+        amount_minor=within_limits(given.amount_minor, "/amount"),
         reason=None if reason is None else block_of_text(reason, DESCRIPTION_LENGTH, "/reason"),
         expires_at=given.expires_at,
         metadata=metadata(given.metadata),

@@ -177,7 +177,7 @@ def _checked(tenant: Tenant, given: CustomerDetails) -> dict[str, Any]:
         "tax_ids": buyer.tax_ids,
         "bill_cycle_day": given.bill_cycle_day,
         "terms_days": given.terms_days,
-        "number_prefix": given.number_prefix,
+        "number_prefix": _number_prefix(given.number_prefix),
         "auto_collect": given.auto_collect,
         "invoicing": given.invoicing,
         "draw_credit": given.draw_credit,
@@ -192,8 +192,10 @@ def _check_numbers(given: CustomerDetails) -> None:
         raise CustomerFieldInvalid("a bill cycle day is 1 to 31", pointer="/bill_cycle_day")
     if given.terms_days is not None and not 0 <= given.terms_days <= LONGEST_TERMS_DAYS:
         raise CustomerFieldInvalid(f"terms are 0 to {LONGEST_TERMS_DAYS} days", pointer="/terms_days")
-    if given.number_prefix is not None:
-        line_of_text(given.number_prefix, LONGEST_NUMBER_PREFIX, "/number_prefix")
+
+
+def _number_prefix(text: str | None) -> str | None:
+    return None if text is None else line_of_text(text, LONGEST_NUMBER_PREFIX, "/number_prefix")
 
 
 def external_id(text: str | None, pointer: str = "/external_id") -> str | None:

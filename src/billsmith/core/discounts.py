@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import msgspec
 
-from billsmith.core.money import percent_of, round_half_away
+from billsmith.core.money import DECIMAL_PLACES, is_plain, percent_of, round_half_away
 from billsmith.errors import Invalid
 
 
@@ -32,8 +32,10 @@ def discount_on(amount_minor: int, discount: Discount, pointer: str) -> int:
     if (discount.amount_minor is None) == (discount.percent is None):
         raise DiscountInvalid("a discount has either an amount or a percentage", pointer=pointer)
     if discount.percent is not None:
-        if not 0 <= discount.percent <= 100:
-            raise DiscountInvalid("a discount is 0 to 100 per cent", pointer=f"{pointer}/percent")
+        if not is_plain(discount.percent) or not 0 <= discount.percent <= 100:
+            raise DiscountInvalid(
+                f"a discount is 0 to 100 per cent, with up to {DECIMAL_PLACES} places", pointer=f"{pointer}/percent"
+            )
         return round_half_away(percent_of(amount_minor, discount.percent))
     given = discount.amount_minor or 0
     if not 0 <= given <= abs(amount_minor):

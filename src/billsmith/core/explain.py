@@ -7,6 +7,7 @@ import msgspec
 
 from billsmith.core.invoices import Line
 from billsmith.core.money import show_amount
+from billsmith.core.taxes import Tax, tax_per_line
 
 
 class Step(msgspec.Struct, frozen=True, gc=False):
@@ -47,13 +48,16 @@ def _discount(line: Line, currency: str) -> str:
 
 
 def _net_and_tax(line: Line, currency: str) -> list[Step]:
+    assert line.tax_percent is not None
     base = line.amount_minor - line.discount_minor
     percent = f"{line.tax_percent:f} %"
+    alone = line.tax_minor == tax_per_line(base, Tax(line.tax_percent, line.tax_inclusive))
+    rounding = "rounded half away from zero" if alone else "rounded once over the invoice's lines with this rate"
     if line.tax_inclusive:
-        tax = Step("tax", f"{percent} contained in {show_amount(base, currency)}, rounded", line.tax_minor)
+        tax = Step("tax", f"{percent} contained in {show_amount(base, currency)}, {rounding}", line.tax_minor)
         return [tax, Step("net", _minus(base, line.tax_minor, currency), line.net_minor)]
     net = Step("net", _minus(line.amount_minor, line.discount_minor, currency), line.net_minor)
-    return [net, Step("tax", f"{percent} of {show_amount(base, currency)}, rounded", line.tax_minor)]
+    return [net, Step("tax", f"{percent} of {show_amount(base, currency)}, {rounding}", line.tax_minor)]
 
 
 def _total(line: Line, currency: str) -> str:

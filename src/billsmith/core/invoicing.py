@@ -5,6 +5,7 @@ Every function takes the values loaded under the customer's lock and returns new
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -64,7 +65,7 @@ class PayoutNegative(Invalid):
 def new_draft(
     standing: Standing, details: InvoiceDetails, id_: InvoiceId, at: datetime
 ) -> tuple[Invoice, tuple[Line, ...]]:
-    """A draft of version 0: counted as 1 when it is kept (`drafted`) or finalised. Raises Invalid kinds, CustomerDeleted."""
+    """A draft of version 0: 1 once it is kept (`drafted`) or finalised. Raises Invalid kinds, CustomerDeleted."""
     customer = standing.customer
     not_deleted(customer)
     lines, fields = _content(standing, details, at)
@@ -93,10 +94,14 @@ def may_be_negative(details: InvoiceDetails) -> bool:
         (details.amount_minor or 0) < 0
         or any(adjustment.amount_minor < 0 for adjustment in details.adjustments)
         or any(
-            (item.amount_minor or 0) < 0 or (item.quantity or 0) < 0 or (item.unit_price or 0) < 0
-            for item in details.items
+            (item.amount_minor or 0) < 0 or _signed(item.quantity) or _signed(item.unit_price) for item in details.items
         )
     )
+
+
+def _signed(number: Decimal | None) -> bool:
+    """Whether there is a minus sign; unlike a comparison it has an answer for NaN, which is refused later."""
+    return number is not None and number.is_signed()
 
 
 def drafted(invoice: Invoice) -> tuple[Invoice, Fact]:
@@ -163,7 +168,7 @@ def draw_available(decision: Decision, at: datetime, accounting_on: date, on: Se
     standing = decision.standing
     if not standing.customer.draw_credit or not standing.credits or not on:
         return decision
-    for currency in {invoice.currency for invoice in on}:
+    for currency in sorted({invoice.currency for invoice in on}):
         made = draws(
             (credit for credit in decision.standing.credits if credit.currency == currency),
             (invoice for invoice in on if invoice.currency == currency),

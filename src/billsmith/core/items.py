@@ -1,21 +1,18 @@
-"""From what a caller gives to the lines of a document: amounts, discounts, tax, in that order. Rule: docs/rules/totals.md"""
+"""From what a caller gives to a document's lines: amounts, discounts, tax, in that order. Rule: docs/rules/totals.md"""
 
 from collections.abc import Sequence
 from decimal import Decimal
 
-import msgspec
-
 from billsmith.core.currencies import minor_digits
 from billsmith.core.discounts import Discount, discount_on
 from billsmith.core.invoices import Adjustment, InvoiceDetails, Item, Line
-from billsmith.core.money import price_times, show_amount, within_limits
+from billsmith.core.money import DECIMAL_PLACES, LARGEST_DECIMAL, is_plain, price_times, show_amount, within_limits
+from billsmith.core.periods import Period, period
 from billsmith.core.taxes import Tax, checked_tax, tax_per_invoice, tax_per_line
 from billsmith.core.tenants import TenantSettings
 from billsmith.core.text import DESCRIPTION_LENGTH, WORD_LENGTH, block_of_text, line_of_text
 from billsmith.errors import Invalid
 
-PRICE_PLACES = 12
-LARGEST_PRICE = Decimal(10) ** 15
 _ONE = Decimal(1)
 
 
@@ -45,28 +42,31 @@ def lines_of(details: InvoiceDetails, currency: str, zone: str, settings: Tenant
     of the field.
     """
     minor_digits(currency)
+    if details.amount_minor is not None:
+        within_limits(details.amount_minor, "/amount")
     items = details.items
     if not items and not details.adjustments:
         if details.amount_minor is None:
             raise AmountMissing("an invoice has items, adjustments or an amount", pointer="/items")
         items = (Item(name=details.title or "Invoice", amount_minor=details.amount_minor),)
     amounts = [_amount(item, currency, position) for position, item in enumerate(items)]
-    bases = [_amount_and_discount(item, amount, position) for position, (item, amount) in enumerate(zip(items, amounts, strict=True))]
-    taxes = _taxes(items, bases, settings)
-    lines = [_line(item, position, bases[position], taxes[position], zone) for position, item in enumerate(items)] + [
-        _adjustment_line(adjustment, position) for position, adjustment in enumerate(details.adjustments)
-    ]
-    if details.amount_minor is not None:
-        _add_up(lines, items, amounts, details.amount_minor, currency)
-    elif None in amounts and all(amount is None for amount in amounts) and not details.adjustments:
-        raise AmountMissing("none of these items has an amount, and neither has the invoice", pointer="/amount")
-    return tuple(lines)
+    adjustments = [_adjustment_line(adjustment, position) for position, adjustment in enumerate(details.adjustments)]
+    lines = _item_lines(items, amounts, zone, settings) + adjustments
+    if details.amount_minor is None:
+        if not adjustments and all(amount is None for amount in amounts):
+            raise AmountMissing("none of these items has an amount, and neither has the invoice", pointer="/amount")
+        return tuple(lines)
+    rest = details.amount_minor - sum(line.total_minor for line in lines)
+    if rest == 0:
+        return tuple(lines)
+    amounts[_taker_of_rest(items, amounts, rest, details.amount_minor, currency)] = within_limits(rest, "/amount")
+    return tuple(_item_lines(items, amounts, zone, settings) + adjustments)
 
 
 def total_of(lines: Sequence[Line]) -> tuple[int, int, int]:
     """(net, tax, total) of a document in minor units. Raises AmountTooLarge."""
     net, tax = sum(line.net_minor for line in lines), sum(line.tax_minor for line in lines)
-    return within_limits(net), within_limits(tax), within_limits(net + tax)
+    return within_limits(net, "/items"), within_limits(tax, "/items"), within_limits(net + tax, "/items")
 
 
 def _amount(item: Item, currency: str, position: int) -> int | None:
@@ -75,12 +75,10 @@ def _amount(item: Item, currency: str, position: int) -> int | None:
     if item.quantity is not None:
         _check_decimal(item.quantity, f"{pointer}/quantity")
     if item.unit_price is None:
-        return None if item.amount_minor is None else within_limits(item.amount_minor)
+        return None if item.amount_minor is None else within_limits(item.amount_minor, f"{pointer}/amount")
     _check_decimal(item.unit_price, f"{pointer}/unit_price")
-    try:
-        computed = price_times(_ONE if item.quantity is None else item.quantity, item.unit_price, currency)
-    except Invalid as error:
-        raise type(error)(error.detail, pointer=f"{pointer}/unit_price") from None
+    quantity = _ONE if item.quantity is None else item.quantity
+    computed = price_times(quantity, item.unit_price, currency, f"{pointer}/unit_price")
     if item.amount_minor is not None and item.amount_minor != computed:
         raise AmountMismatch(
             f"quantity × unit price is {show_amount(computed, currency)},"
@@ -91,11 +89,21 @@ def _amount(item: Item, currency: str, position: int) -> int | None:
 
 
 def _check_decimal(number: Decimal, pointer: str) -> None:
-    exponent = number.as_tuple().exponent
-    if not isinstance(exponent, int) or -exponent > PRICE_PLACES or not -LARGEST_PRICE < number < LARGEST_PRICE:
+    if not is_plain(number):
         raise PriceInvalid(
-            f"a decimal of up to {PRICE_PLACES} places below {LARGEST_PRICE:f} is needed", pointer=pointer
+            f"a decimal of up to {DECIMAL_PLACES} places below {LARGEST_DECIMAL:f} is needed", pointer=pointer
         )
+
+
+def _item_lines(
+    items: Sequence[Item], amounts: Sequence[int | None], zone: str, settings: TenantSettings
+) -> list[Line]:
+    bases = [
+        _amount_and_discount(item, amount, position)
+        for position, (item, amount) in enumerate(zip(items, amounts, strict=True))
+    ]
+    taxes = _taxes(items, bases, settings)
+    return [_line(item, position, bases[position], taxes[position], zone) for position, item in enumerate(items)]
 
 
 def _amount_and_discount(item: Item, amount: int | None, position: int) -> tuple[int, int]:
@@ -130,7 +138,7 @@ def _line(item: Item, position: int, base: tuple[int, int], tax_minor: int, zone
     amount, discount = base
     tax, given = item.tax, item.discount or Discount()
     net = amount - discount - tax_minor if tax is not None and tax.inclusive else amount - discount
-    period = item.period
+    span = None if item.period is None else _span(item.period, pointer)
     return Line(
         "one_off",
         block_of_text(item.name, DESCRIPTION_LENGTH, f"{pointer}/name"),
@@ -146,11 +154,15 @@ def _line(item: Item, position: int, base: tuple[int, int], tax_minor: int, zone
         tax is not None and tax.inclusive,
         net,
         tax_minor,
-        within_limits(net + tax_minor),
-        None if period is None else period.start_on,
-        None if period is None else period.end_on,
-        None if period is None else zone,
+        within_limits(net + tax_minor, pointer),
+        None if span is None else span.start_on,
+        None if span is None else span.end_on,
+        None if span is None else zone,
     )
+
+
+def _span(given: Period, pointer: str) -> Period:
+    return period(given.start_on, given.end_on, f"{pointer}/period")
 
 
 def _word(text: str | None, pointer: str) -> str | None:
@@ -159,7 +171,7 @@ def _word(text: str | None, pointer: str) -> str | None:
 
 def _adjustment_line(adjustment: Adjustment, position: int) -> Line:
     pointer = f"/adjustments/{position}"
-    amount = within_limits(adjustment.amount_minor)
+    amount = within_limits(adjustment.amount_minor, f"{pointer}/amount")
     reason = block_of_text(adjustment.reason, DESCRIPTION_LENGTH, f"{pointer}/reason")
     return Line(
         kind="adjustment",
@@ -183,30 +195,19 @@ def _adjustment_line(adjustment: Adjustment, position: int) -> Line:
     )
 
 
-def _add_up(lines: list[Line], items: Sequence[Item], amounts: Sequence[int | None], given: int, currency: str) -> None:
-    """Check a given total; if exactly one item has no amount, it takes the rest (in place)."""
-    total = sum(line.total_minor for line in lines)
-    open_positions = [position for position, amount in enumerate(amounts) if amount is None]
-    if total != given and len(open_positions) == 1:
-        position = open_positions[0]
-        lines[position] = _with_rest(items[position], lines[position], within_limits(given) - total, position)
-        return
-    if total != given:
+def _taker_of_rest(items: Sequence[Item], amounts: Sequence[int | None], rest: int, given: int, currency: str) -> int:
+    """Where the one item without an amount stands; its tax must be contained in what it takes."""
+    takers = [position for position, amount in enumerate(amounts) if amount is None]
+    if len(takers) != 1:
         raise AmountMismatch(
-            f"the lines come to {show_amount(total, currency)}, the amount given is {show_amount(given, currency)}",
+            f"the lines come to {show_amount(given - rest, currency)},"
+            f" the amount given is {show_amount(given, currency)}",
             pointer="/amount",
         )
-
-
-def _with_rest(item: Item, line: Line, rest: int, position: int) -> Line:
-    tax_minor = 0
-    if item.tax is not None:
-        if not item.tax.inclusive and item.tax.percent:
-            raise AmountMissing(
-                "an item that takes the rest of the amount can't have tax added to it; make the tax inclusive",
-                pointer=f"/items/{position}/tax",
-            )
-        tax_minor = tax_per_line(rest, item.tax)
-    return msgspec.structs.replace(
-        line, amount_minor=rest, net_minor=rest - tax_minor, tax_minor=tax_minor, total_minor=rest
-    )
+    tax = items[takers[0]].tax
+    if tax is not None and not tax.inclusive and tax.percent:
+        raise AmountMissing(
+            "an item that takes the rest of the amount can't have tax added to it; make the tax inclusive",
+            pointer=f"/items/{takers[0]}/tax",
+        )
+    return takers[0]

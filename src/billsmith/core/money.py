@@ -1,4 +1,4 @@
-"""Amounts: integer minor units, rounded once, half away from zero; splits that lose nothing. Rule: docs/rules/money.md"""
+"""Amounts: integer minor units, rounded once, half away from zero; lossless splits. Rule: docs/rules/money.md"""
 
 from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Context, Decimal, Inexact
@@ -16,6 +16,9 @@ _EXACT = Context(prec=80, traps=[Inexact])
 _ROUNDED = Context(prec=80, rounding=ROUND_HALF_UP)
 _ONE = Decimal(1)
 
+DECIMAL_PLACES = 12
+LARGEST_DECIMAL = Decimal(10) ** 15
+
 
 class AmountTooLarge(Invalid):
     """Beyond ±999 999 999 999 999 minor units."""
@@ -32,10 +35,23 @@ def round_half_away(amount: Fraction | Decimal) -> int:
     return magnitude if amount >= 0 else -magnitude
 
 
-def price_times(quantity: Decimal, unit_price: Decimal, currency: str) -> int:
-    """quantity × unit price in minor units of `currency`, rounded once. Raises AmountTooLarge."""
+def is_plain(number: Decimal) -> bool:
+    """Whether a decimal is finite, below 10^15 either way, and has up to 12 places: what can be computed with exactly.
+
+    A zero is judged by its exponent like any other: 0E+999999 would be printed with a million digits.
+    """
+    exponent = number.as_tuple().exponent
+    return (
+        isinstance(exponent, int)
+        and -DECIMAL_PLACES <= exponent <= LARGEST_DECIMAL.adjusted()
+        and -LARGEST_DECIMAL < number < LARGEST_DECIMAL
+    )
+
+
+def price_times(quantity: Decimal, unit_price: Decimal, currency: str, pointer: str | None = None) -> int:
+    """quantity × unit price in minor units of `currency`, rounded once. Both are plain. Raises AmountTooLarge."""
     exact = _EXACT.multiply(quantity, unit_price).scaleb(minor_digits(currency), _EXACT)
-    return within_limits(round_half_away(exact))
+    return within_limits(round_half_away(exact), pointer)
 
 
 def percent_of(amount_minor: int, percent: Decimal) -> Fraction:
@@ -43,10 +59,10 @@ def percent_of(amount_minor: int, percent: Decimal) -> Fraction:
     return Fraction(percent) * amount_minor / 100
 
 
-def within_limits(amount_minor: int) -> int:
+def within_limits(amount_minor: int, pointer: str | None = None) -> int:
     """The amount itself. Raises AmountTooLarge when a bigint could not be trusted with sums of it."""
     if not -LARGEST_AMOUNT <= amount_minor <= LARGEST_AMOUNT:
-        raise AmountTooLarge(f"{amount_minor} minor units is beyond ±{LARGEST_AMOUNT}")
+        raise AmountTooLarge(f"{amount_minor} minor units is beyond ±{LARGEST_AMOUNT}", pointer=pointer)
     return amount_minor
 
 

@@ -20,8 +20,8 @@ class Period(msgspec.Struct, frozen=True, gc=False):
     end_on: date
 
 
-def period(start_on: date, end_on: date) -> Period:
+def period(start_on: date, end_on: date, pointer: str = "/period") -> Period:
     """The period between two dates. Raises PeriodBackwards."""
     if end_on < start_on:
-        raise PeriodBackwards(f"the period ends on {end_on}, before it starts on {start_on}", pointer="/period/end")
+        raise PeriodBackwards(f"the period ends on {end_on}, before it starts on {start_on}", pointer=f"{pointer}/end")
     return Period(start_on, end_on)

@@ -9,7 +9,7 @@ from fractions import Fraction
 
 import msgspec
 
-from billsmith.core.money import percent_of, round_half_away, split
+from billsmith.core.money import DECIMAL_PLACES, is_plain, percent_of, round_half_away
 from billsmith.errors import Invalid
 
 HIGHEST_PERCENT = 1000
@@ -23,15 +23,18 @@ class Tax(msgspec.Struct, frozen=True, gc=False):
 
 
 class TaxInvalid(Invalid):
-    """A rate outside 0–1000 per cent."""
+    """A rate outside 0–1000 per cent, or with more than 12 places."""
 
     code = "tax_invalid"
 
 
 def checked_tax(tax: Tax, pointer: str) -> Tax:
     """The tax itself. Raises TaxInvalid."""
-    if not 0 <= tax.percent <= HIGHEST_PERCENT:
-        raise TaxInvalid(f"a tax rate is 0 to {HIGHEST_PERCENT} per cent", pointer=f"{pointer}/percent")
+    if not is_plain(tax.percent) or not 0 <= tax.percent <= HIGHEST_PERCENT:
+        raise TaxInvalid(
+            f"a tax rate is 0 to {HIGHEST_PERCENT} per cent, with up to {DECIMAL_PLACES} places",
+            pointer=f"{pointer}/percent",
+        )
     return tax
 
 
@@ -50,23 +53,18 @@ def tax_per_line(base_minor: int, tax: Tax) -> int:
 def tax_per_invoice(bases: Sequence[tuple[int, Tax]]) -> list[int]:
     """The tax of every line when each rate is rounded once over the invoice.
 
-    The rounded sum of a rate is spread over its lines by their exact shares, largest remainder first; lines of either
-    sign are spread apart, so that a credit line mirrors a charge line.
+    The tax of a rate is the rounded sum of its lines' exact taxes. Each line gets its own, cut towards zero; what is
+    left goes one unit at a time to the largest remainders of its sign, ties to the earlier line. So the mirrored
+    invoice has mirrored lines, and no line is a whole unit away from its exact tax.
     """
-    taxes = [0] * len(bases)
+    exact = [exact_tax(base, tax) for base, tax in bases]
+    taxes = [int(part) for part in exact]
     groups: dict[Tax, list[int]] = {}
     for position, (_, tax) in enumerate(bases):
         groups.setdefault(tax, []).append(position)
-    for tax, positions in groups.items():
-        _spread(taxes, [(position, bases[position][0]) for position in positions], tax)
+    for positions in groups.values():
+        left = round_half_away(sum((exact[p] for p in positions), Fraction(0))) - sum(taxes[p] for p in positions)
+        step = 1 if left >= 0 else -1
+        for position in sorted(positions, key=lambda p: step * (taxes[p] - exact[p]))[: abs(left)]:
+            taxes[position] += step
     return taxes
-
-
-def _spread(taxes: list[int], lines: list[tuple[int, int]], tax: Tax) -> None:
-    whole = round_half_away(exact_tax(sum(base for _, base in lines), tax))
-    negative = [(position, base) for position, base in lines if base < 0]
-    positive = [(position, base) for position, base in lines if base >= 0]
-    given_back = round_half_away(exact_tax(sum(base for _, base in negative), tax)) if positive else whole
-    for part, total in ((negative, given_back), (positive, whole - given_back)):
-        for (position, _), share in zip(part, split(total, [abs(base) for _, base in part]), strict=True):
-            taxes[position] = share

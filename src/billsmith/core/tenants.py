@@ -115,13 +115,13 @@ def new_tenant(given: NewTenant, id_: TenantId, snapshot_id: SnapshotId, at: dat
 
 
 def tenant_settings(given: TenantSettings) -> TenantSettings:
-    """The settings themselves, if every one is in its range. Raises SettingOutOfRange."""
+    """The settings as stored, if every one is in its range. Raises SettingOutOfRange, UnusableText."""
     if not 1 <= given.number_digits <= 12:
         raise SettingOutOfRange("numbers have 1 to 12 digits", pointer="/settings/number_digits")
     if not 0 <= given.terms_days <= LONGEST_TERMS_DAYS:
         raise SettingOutOfRange(f"terms are 0 to {LONGEST_TERMS_DAYS} days", pointer="/settings/terms_days")
-    line_of_text(given.number_prefix, LONGEST_NUMBER_PREFIX, "/settings/number_prefix", empty=True)
-    return given
+    prefix = line_of_text(given.number_prefix, LONGEST_NUMBER_PREFIX, "/settings/number_prefix", empty=True)
+    return msgspec.structs.replace(given, number_prefix=prefix)
 
 
 def clock_moved(tenant: Tenant, to: datetime, now: datetime) -> Tenant:

@@ -21,6 +21,9 @@ WORD_LENGTH = 100
 HIDDEN_TAG = "hidden"
 """A record with this tag is left out of lists unless it is asked for."""
 
+# NFC joins at most four code points into one, and takes time that grows with the square of a run of combining marks:
+# what can't become short enough is refused unnormalised.
+_MOST_PARTS = 4
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x85\u2028\u2029]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _TAG = re.compile(r"[a-z0-9][a-z0-9_.:-]*")
@@ -41,6 +44,8 @@ def line_of_text(text: str, longest: int, pointer: str, *, empty: bool = False) 
 
 def block_of_text(text: str, longest: int, pointer: str, *, empty: bool = False) -> str:
     """A text that may have several lines, NFC-normalised. Raises UnusableText."""
+    if len(text) > _MOST_PARTS * longest:
+        raise _too_long(len(text), longest, pointer)
     if text.isascii() and text.isprintable():
         usable = text
     elif _CONTROL.search(text) or _SURROGATE.search(text):
@@ -48,10 +53,14 @@ def block_of_text(text: str, longest: int, pointer: str, *, empty: bool = False)
     else:
         usable = unicodedata.normalize("NFC", text)
     if len(usable) > longest:
-        raise UnusableText(f"this text has {len(usable)} characters; {longest} are allowed", pointer=pointer)
+        raise _too_long(len(usable), longest, pointer)
     if not empty and not usable.strip():
         raise UnusableText("this text is empty", pointer=pointer)
     return usable
+
+
+def _too_long(length: int, longest: int, pointer: str) -> UnusableText:
+    return UnusableText(f"this text has {length} characters; {longest} are allowed", pointer=pointer)
 
 
 def metadata(entries: dict[str, str], pointer: str = "/metadata") -> dict[str, str]:

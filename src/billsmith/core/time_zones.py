@@ -6,6 +6,9 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from billsmith.errors import Invalid
 
+# Names that some machines have in their database: where they are depends on the machine, or is nowhere.
+_NO_PLACES = {"localtime", "Factory"}
+
 
 class UnknownTimeZone(Invalid):
     """Not the name of a zone in the IANA database that Billsmith carries."""
@@ -15,7 +18,7 @@ class UnknownTimeZone(Invalid):
 
 @cache
 def _zone_names() -> frozenset[str]:
-    return frozenset(available_timezones())
+    return frozenset(available_timezones()) - _NO_PLACES
 
 
 def time_zone(name: str, pointer: str = "/time_zone") -> str:

@@ -31,7 +31,7 @@ class Range(msgspec.Struct, frozen=True, gc=False):
 
 
 class Filters(msgspec.Struct, frozen=True, gc=False):
-    """What a list shows, and which page. `limit` rows are wanted; one more is fetched to know whether there are more."""
+    """What a list shows, and which page. `limit` rows are wanted; one more is fetched to see if there are more."""
 
     limit: int
     after_id: UUID | None = None

@@ -6,21 +6,11 @@ from datetime import datetime
 import msgspec
 
 from billsmith.core.ids import InvoiceId, OperationId, TenantId
+from billsmith.core.operations import Operation
 from billsmith.store.pool import Connection, Pool
 from billsmith.store.queries import load
 
 _SQL = load("operations")
-
-
-class Operation(msgspec.Struct, frozen=True, gc=False):
-    """An import under its name."""
-
-    id: OperationId
-    kind: str
-    name: str
-    status: str
-    created_at: datetime
-    finished_at: datetime | None
 
 
 class ImportedDocument(msgspec.Struct, frozen=True, gc=False):

@@ -34,7 +34,7 @@ class LeftInTransaction(Exception):
 class ProgramConnection(asyncpg.Connection):
     """Handed back as it is: our statements leave nothing behind that the costly default reset would have to clear."""
 
-    async def reset(self, *, timeout: float | None = None) -> None:
+    async def reset(self, *, timeout: float | None = None) -> None:  # noqa: ASYNC109  asyncpg's signature
         """Raises LeftInTransaction, upon which the pool closes the connection."""
         if self.is_in_transaction():
             raise LeftInTransaction
