@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 
 from billsmith.core.currencies import minor_digits
-from billsmith.core.ids import CreditId, CustomerId, InvoiceId, TenantId, show_id
+from billsmith.core.ids import CreditId, CustomerId, InvoiceId, PaymentId, TenantId, show_id
 from billsmith.core.invoices import Invoice
 from billsmith.core.ledger import CREDITS_GRANTED, CUSTOMER_CREDIT, RECEIVABLE, Posting
 from billsmith.core.money import within_limits
@@ -17,6 +17,9 @@ from billsmith.errors import Conflict, Invalid
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
 
+CreditSource = Literal["negative_total", "granted", "payment", "credit_note", "refund", "moved"]
+
+
 class Credit(msgspec.Struct, frozen=True, gc=False):
     """One credit of one customer. The fields stand in the order of the table's columns."""
 
@@ -24,8 +27,10 @@ class Credit(msgspec.Struct, frozen=True, gc=False):
     tenant_id: TenantId
     customer_id: CustomerId
     currency: str
-    source: Literal["negative_total", "granted"]
+    source: CreditSource
     invoice_id: InvoiceId | None
+    payment_id: PaymentId | None
+    """The payment that it came in with."""
     reason: str | None
     granted_on: date
     expires_at: datetime | None
@@ -33,6 +38,12 @@ class Credit(msgspec.Struct, frozen=True, gc=False):
     drawn_minor: int
     expired_minor: int
     deleted_minor: int
+    paid_out_minor: int
+    """Given back as money."""
+    moved_minor: int
+    """Moved to the parent."""
+    reserved_minor: int
+    """Kept for a refund in flight; a row, not a transfer."""
     metadata: dict[str, str]
     version: int
     created_at: datetime
@@ -40,7 +51,15 @@ class Credit(msgspec.Struct, frozen=True, gc=False):
     @property
     def remaining_minor(self) -> int:
         """What can still be drawn."""
-        return self.amount_minor - self.drawn_minor - self.expired_minor - self.deleted_minor
+        return (
+            self.amount_minor
+            - self.drawn_minor
+            - self.expired_minor
+            - self.deleted_minor
+            - self.paid_out_minor
+            - self.moved_minor
+            - self.reserved_minor
+        )
 
 
 class NewCredit(msgspec.Struct, frozen=True, gc=False):
@@ -90,6 +109,46 @@ def granted(given: NewCredit, blank: Credit, at: datetime) -> Credit:
     )
 
 
+def new_credit(
+    id_: CreditId,
+    tenant_id: TenantId,
+    customer_id: CustomerId,
+    source: CreditSource,
+    currency: str,
+    amount_minor: int,
+    granted_on: date,
+    at: datetime,
+    *,
+    invoice_id: InvoiceId | None = None,
+    payment_id: PaymentId | None = None,
+    reason: str | None = None,
+    expires_at: datetime | None = None,
+) -> Credit:
+    """A credit of which nothing was used yet."""
+    return Credit(
+        id=id_,
+        tenant_id=tenant_id,
+        customer_id=customer_id,
+        currency=currency,
+        source=source,
+        invoice_id=invoice_id,
+        payment_id=payment_id,
+        reason=reason,
+        granted_on=granted_on,
+        expires_at=expires_at,
+        amount_minor=amount_minor,
+        drawn_minor=0,
+        expired_minor=0,
+        deleted_minor=0,
+        paid_out_minor=0,
+        moved_minor=0,
+        reserved_minor=0,
+        metadata={},
+        version=1,
+        created_at=at,
+    )
+
+
 def draws(credits_: Iterable[Credit], invoices: Iterable[Invoice], at: datetime) -> list[Draw]:
     """Which credit pays how much of which invoice, all of one customer and currency.
 
@@ -113,6 +172,11 @@ def draws(credits_: Iterable[Credit], invoices: Iterable[Invoice], at: datetime)
 def drawn(credit: Credit, amount_minor: int) -> Credit:
     """The credit with so much less left."""
     return msgspec.structs.replace(credit, drawn_minor=credit.drawn_minor + amount_minor, version=credit.version + 1)
+
+
+def returned(credit: Credit, amount_minor: int) -> Credit:
+    """The credit with so much of what was drawn given back to it."""
+    return msgspec.structs.replace(credit, drawn_minor=credit.drawn_minor - amount_minor, version=credit.version + 1)
 
 
 def draw_posting(draw: Draw, currency: str, accounting_on: date) -> Posting:

@@ -6,8 +6,9 @@ from typing import Any, Literal
 
 import msgspec
 
+from billsmith.core.collection import CollectionPolicy, checked_policy
 from billsmith.core.currencies import minor_digits
-from billsmith.core.ids import CustomerId, SnapshotId, show_id
+from billsmith.core.ids import CustomerId, PaymentMethodId, SnapshotId, show_id
 from billsmith.core.parties import Address, Party, TaxId, party
 from billsmith.core.tenants import LONGEST_NUMBER_PREFIX, LONGEST_TERMS_DAYS, Tenant
 from billsmith.core.text import EXTERNAL_ID_LENGTH, UnusableText, line_of_text, metadata, tags
@@ -42,6 +43,9 @@ class Customer(msgspec.Struct, frozen=True, gc=False):
     invoicing: Invoicing
     draw_credit: bool
     overdue_exempt: bool
+    payment_method_id: PaymentMethodId | None
+    """Its default: what an invoice without a method of its own is collected with."""
+    collection_policy: CollectionPolicy | None
     metadata: dict[str, str]
     tags: tuple[str, ...]
     snapshot_id: SnapshotId
@@ -69,6 +73,8 @@ class CustomerDetails(msgspec.Struct, frozen=True, gc=False):
     invoicing: Invoicing = "on"
     draw_credit: bool = True
     overdue_exempt: bool = False
+    payment_method_id: PaymentMethodId | None = None
+    collection_policy: CollectionPolicy | None = None
     metadata: dict[str, str] = {}
     tags: tuple[str, ...] = ()
 
@@ -182,6 +188,8 @@ def _checked(tenant: Tenant, given: CustomerDetails) -> dict[str, Any]:
         "invoicing": given.invoicing,
         "draw_credit": given.draw_credit,
         "overdue_exempt": given.overdue_exempt,
+        "payment_method_id": given.payment_method_id,
+        "collection_policy": given.collection_policy and checked_policy(given.collection_policy),
         "metadata": metadata(given.metadata),
         "tags": tags(given.tags),
     }

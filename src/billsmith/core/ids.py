@@ -19,6 +19,14 @@ TransferId = NewType("TransferId", UUID)
 EventId = NewType("EventId", UUID)
 CauseId = NewType("CauseId", UUID)
 OperationId = NewType("OperationId", UUID)
+GatewayAccountId = NewType("GatewayAccountId", UUID)
+PaymentMethodId = NewType("PaymentMethodId", UUID)
+PaymentId = NewType("PaymentId", UUID)
+AttemptId = NewType("AttemptId", UUID)
+RefundId = NewType("RefundId", UUID)
+CreditNoteId = NewType("CreditNoteId", UUID)
+WriteOffId = NewType("WriteOffId", UUID)
+DisputeId = NewType("DisputeId", UUID)
 
 SHARD_BITS = 10
 SHARDS = 1 << SHARD_BITS
@@ -33,6 +41,14 @@ PREFIXES = {
     "transfer": "tra",
     "event": "evt",
     "operation": "op",
+    "gateway_account": "gwa",
+    "payment_method": "pm",
+    "payment": "pay",
+    "attempt": "att",
+    "refund": "ref",
+    "credit_note": "cn",
+    "write_off": "wo",
+    "dispute": "dis",
     "request": "req",
 }
 

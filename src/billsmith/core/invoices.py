@@ -6,8 +6,10 @@ from typing import Literal
 
 import msgspec
 
+from billsmith.core.collection import CollectionPolicy
 from billsmith.core.discounts import Discount
-from billsmith.core.ids import CustomerId, InvoiceId, SnapshotId, TenantId, show_id
+from billsmith.core.gateway_results import Decline
+from billsmith.core.ids import CustomerId, InvoiceId, PaymentMethodId, SnapshotId, TenantId, show_id
 from billsmith.core.parties import Party
 from billsmith.core.periods import Period
 from billsmith.core.taxes import Tax
@@ -18,7 +20,14 @@ CollectionState = Literal[
     "no_method", "scheduled", "processing", "action_required", "retrying", "failed", "stopped", "void_pending"
 ]
 Direction = Literal["charge", "payout"]
+CollectionReason = Literal[
+    "auto_collect_off", "on_update", "needs_new_method", "needs_action", "awaiting_customer", "retries_used_up",
+    "never", "gateway_paused", "not_submitted", "amount_mismatch", "reopened", "held",
+]  # fmt: skip
+"""Why an invoice is in its collection state, where the state alone does not say."""
 LineKind = Literal["recurring", "fixed", "usage", "one_off", "proration_credit", "adjustment"]
+
+_LIVE = ("processing", "void_pending")
 
 LINES = 1000
 """On one pushed invoice. Imports may have more."""
@@ -68,6 +77,15 @@ class InvoiceDetails(msgspec.Struct, frozen=True, gc=False):
     terms_days: int | None = None
     external_id: str | None = None
     external_number: str | None = None
+    payment_method_id: PaymentMethodId | None = None
+    """Collected with this one, at once; None: the customer's default, if there is one."""
+    collection_policy: CollectionPolicy | None = None
+    statement_text: str | None = None
+    """What the payer's bank prints (`appears_on_statement_as`)."""
+    adjusts_id: InvoiceId | None = None
+    """The invoice that this one corrects upwards; they are collected together."""
+    revises_id: InvoiceId | None = None
+    """The void invoice that this one is a new version of."""
     metadata: dict[str, str] = {}
     tags: tuple[str, ...] = ()
 
@@ -132,6 +150,21 @@ class Invoice(msgspec.Struct, frozen=True, gc=False):
     voided_minor: int
     moved_to_credit_minor: int
     absorbed_minor: int
+    refunded_minor: int
+    """What of `paid_minor` was given back with a credit note, the invoice staying settled."""
+    payment_method_id: PaymentMethodId | None
+    collection_policy: CollectionPolicy | None
+    statement_text: str | None
+    next_collect_at: datetime | None
+    attempt_count: int
+    """Tries that counted since the method or the debt last changed."""
+    collection_reason: CollectionReason | None
+    last_decline: Decline | None
+    adjusts_id: InvoiceId | None
+    revises_id: InvoiceId | None
+    revised_by_id: InvoiceId | None
+    rebill: bool | None
+    """Of a void invoice: whether its periods are to be billed again."""
     metadata: dict[str, str]
     tags: tuple[str, ...]
     seller_snapshot_id: SnapshotId | None
@@ -140,6 +173,13 @@ class Invoice(msgspec.Struct, frozen=True, gc=False):
     created_at: datetime
     finalised_at: datetime | None
     settled_at: datetime | None
+
+    @property
+    def has_live_attempt(self) -> bool:
+        """Whether money may be on its way for it: in flight, pending at the bank, unknown, or with the customer."""
+        return self.collection_state in _LIVE or (
+            self.collection_state == "action_required" and self.collection_reason == "awaiting_customer"
+        )
 
     @property
     def balance_minor(self) -> int:

@@ -8,46 +8,34 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-import msgspec
 from msgspec.structs import replace
 
-from billsmith.core.credits import Credit, Draw, draw_posting, drawn, draws
-from billsmith.core.customers import Customer, external_id, not_deleted, today_of
-from billsmith.core.facts import Fact, FactType
+from billsmith.core.collecting import first_plan
+from billsmith.core.collection import checked_policy
+from billsmith.core.credits import new_credit
+from billsmith.core.customers import external_id, not_deleted, today_of
+from billsmith.core.decisions import (
+    Decision,
+    Standing,
+    draw_available,
+    invoice_changed,
+    invoice_fact,
+    owing,
+    posted,
+    with_credit,
+)
+from billsmith.core.facts import Fact
 from billsmith.core.ids import CreditId, InvoiceId
 from billsmith.core.invoices import Invoice, InvoiceDetails, Line, still_draft
 from billsmith.core.items import lines_of, total_of
-from billsmith.core.ledger import CUSTOMER_CREDIT, RECEIVABLE, Balance, Posting, after, billed
+from billsmith.core.ledger import CUSTOMER_CREDIT, RECEIVABLE, Posting, billed
 from billsmith.core.periods import period
-from billsmith.core.tenants import LONGEST_TERMS_DAYS, Tenant
-from billsmith.core.text import MEMO_LENGTH, TITLE_LENGTH, block_of_text, line_of_text, metadata, tags
+from billsmith.core.tenants import LONGEST_TERMS_DAYS
+from billsmith.core.text import MEMO_LENGTH, TITLE_LENGTH, block_of_text, line_of_text, metadata, statement_text, tags
 from billsmith.errors import Invalid
 
 EARLIEST = date(1970, 1, 1)
 LATEST = date(9000, 1, 1)
-
-
-class Standing(msgspec.Struct, frozen=True, gc=False):
-    """What of one customer a decision needs, loaded under its lock.
-
-    `credits` have something left; `owed` are its open charge invoices, loaded only where credit may arise.
-    """
-
-    tenant: Tenant
-    customer: Customer
-    balances: dict[str, Balance] = {}
-    credits: tuple[Credit, ...] = ()
-    owed: tuple[Invoice, ...] = ()
-
-
-class Decision(msgspec.Struct, frozen=True, gc=False):
-    """What is to be saved, and the customer's standing once it is. Later entries for the same id replace earlier."""
-
-    standing: Standing
-    invoices: tuple[Invoice, ...] = ()
-    credits: tuple[Credit, ...] = ()
-    postings: tuple[Posting, ...] = ()
-    facts: tuple[Fact, ...] = ()
 
 
 class DateInvalid(Invalid):
@@ -76,6 +64,11 @@ def new_draft(
         customer_id=customer.id,
         status="draft",
         collection_state=None,
+        next_collect_at=None,
+        collection_reason=None,
+        last_decline=None,
+        revised_by_id=None,
+        rebill=None,
         seller_snapshot_id=None,
         buyer_snapshot_id=None,
         version=0,
@@ -107,7 +100,7 @@ def _signed(number: Decimal | None) -> bool:
 def drafted(invoice: Invoice) -> tuple[Invoice, Fact]:
     """A new draft, kept as a draft."""
     kept = replace(invoice, version=1)
-    return kept, _fact("invoice.drafted", kept)
+    return kept, invoice_fact("invoice.drafted", kept)
 
 
 def redrafted(
@@ -118,19 +111,19 @@ def redrafted(
     not_deleted(standing.customer)
     lines, fields = _content(standing, details, at)
     changed = replace(invoice, version=invoice.version + 1, **fields)
-    return changed, lines, _fact("invoice.updated", changed)
+    return changed, lines, invoice_fact("invoice.updated", changed)
 
 
 def relabelled(invoice: Invoice, notes: dict[str, str], words: tuple[str, ...]) -> tuple[Invoice, Fact]:
     """An invoice, finalised or not, with other metadata and tags. Raises UnusableText."""
     changed = replace(invoice, metadata=metadata(notes), tags=tags(words), version=invoice.version + 1)
-    return changed, _fact("invoice.updated", changed)
+    return changed, invoice_fact("invoice.updated", changed)
 
 
 def deleted_draft(invoice: Invoice) -> Fact:
     """What is told about a draft that is deleted. Raises InvoiceNotDraft."""
     still_draft(invoice)
-    return _fact("invoice.deleted", replace(invoice, version=invoice.version + 1))
+    return invoice_fact("invoice.deleted", replace(invoice, version=invoice.version + 1))
 
 
 def finalise(standing: Standing, draft: Invoice, lines: Sequence[Line], at: datetime, credit_id: CreditId) -> Decision:
@@ -146,66 +139,26 @@ def finalise(standing: Standing, draft: Invoice, lines: Sequence[Line], at: date
         raise PayoutNegative("a payout invoice can't have a negative total; make it a charge", pointer="/items")
     invoice = _dated(standing, draft, at)
     issued_on = invoice.issued_on or today_of(standing.customer, at)
-    decision = _posted(Decision(standing), billed(invoice, lines, issued_on))
+    decision = posted(Decision(standing), billed(invoice, lines, issued_on))
     if invoice.total_minor > 0:
-        invoice = replace(invoice, status="open", collection_state="no_method")
-        decision = _kept(decision, invoice, "invoice.finalised")
+        invoice = first_plan(standing, replace(invoice, status="open"), at)
+        decision = invoice_changed(decision, invoice, "invoice.finalised")
         if invoice.direction == "payout":
             return decision
-        return draw_available(_owing(decision, invoice), at, issued_on, on=(invoice,))
+        return draw_available(owing(decision, invoice), at, issued_on, on=(invoice,))
     negative = invoice.total_minor < 0
     invoice = replace(invoice, status="paid", settled_at=at, moved_to_credit_minor=invoice.total_minor)
-    decision = _kept(decision, invoice, "invoice.finalised")
-    decision = _kept(decision, replace(invoice, version=invoice.version + 1), "invoice.paid")
+    decision = invoice_changed(decision, invoice, "invoice.finalised")
+    decision = invoice_changed(decision, replace(invoice, version=invoice.version + 1), "invoice.paid")
     if not negative:
         return decision
     decision = _with_new_credit(decision, invoice, credit_id, issued_on, at)
     return draw_available(decision, at, issued_on, on=decision.standing.owed)
 
 
-def draw_available(decision: Decision, at: datetime, accounting_on: date, on: Sequence[Invoice]) -> Decision:
-    """Draw what credit there is on the given invoices, unless the customer is switched off for it."""
-    standing = decision.standing
-    if not standing.customer.draw_credit or not standing.credits or not on:
-        return decision
-    for currency in sorted({invoice.currency for invoice in on}):
-        made = draws(
-            (credit for credit in decision.standing.credits if credit.currency == currency),
-            (invoice for invoice in on if invoice.currency == currency),
-            at,
-        )
-        for draw in made:
-            decision = _drawn(decision, draw, at, accounting_on)
-    return decision
-
-
-def with_credit(decision: Decision, credit: Credit, posting: Posting) -> Decision:
-    """A credit that has just come to be."""
-    standing = decision.standing
-    decision = replace(
-        decision,
-        standing=replace(standing, credits=(*standing.credits, credit)),
-        credits=(*decision.credits, credit),
-        facts=(*decision.facts, Fact("credit.created", credit.id, credit.version, credit, credit.customer_id)),
-    )
-    return _posted(decision, [posting])
-
-
-def without_credit(decision: Decision, credit: Credit, posting: Posting, type_: FactType) -> Decision:
-    """A credit of which nothing is left, because it expired or was deleted."""
-    standing = decision.standing
-    decision = replace(
-        decision,
-        standing=replace(standing, credits=tuple(other for other in standing.credits if other.id != credit.id)),
-        credits=(*decision.credits, credit),
-        facts=(*decision.facts, Fact(type_, credit.id, credit.version, credit, credit.customer_id)),
-    )
-    return _posted(decision, [posting])
-
-
 _FIGURES = (
     "paid_minor", "credit_applied_minor", "credit_noted_minor", "written_off_minor", "voided_minor",
-    "moved_to_credit_minor", "absorbed_minor",
+    "moved_to_credit_minor", "absorbed_minor", "refunded_minor", "attempt_count",
 )  # fmt: skip
 
 
@@ -233,6 +186,11 @@ def _content(standing: Standing, details: InvoiceDetails, at: datetime) -> tuple
         "net_minor": net,
         "tax_minor": tax,
         "total_minor": total,
+        "payment_method_id": details.payment_method_id,
+        "collection_policy": details.collection_policy and checked_policy(details.collection_policy),
+        "statement_text": None if details.statement_text is None else statement_text(details.statement_text),
+        "adjusts_id": details.adjusts_id,
+        "revises_id": details.revises_id,
         "metadata": metadata(details.metadata),
         "tags": tags(details.tags),
     }
@@ -275,102 +233,23 @@ def _with_new_credit(
     decision: Decision, invoice: Invoice, credit_id: CreditId, granted_on: date, at: datetime
 ) -> Decision:
     amount = -invoice.total_minor
-    credit = Credit(
-        id=credit_id,
-        tenant_id=invoice.tenant_id,
-        customer_id=invoice.customer_id,
-        currency=invoice.currency,
-        source="negative_total",
+    credit = new_credit(
+        credit_id, invoice.tenant_id, invoice.customer_id, "negative_total", invoice.currency, amount, granted_on, at,
         invoice_id=invoice.id,
-        reason=None,
-        granted_on=granted_on,
-        expires_at=None,
-        amount_minor=amount,
-        drawn_minor=0,
-        expired_minor=0,
-        deleted_minor=0,
-        metadata={},
-        version=1,
-        created_at=at,
-    )
+    )  # fmt: skip
     return with_credit(
         decision,
         credit,
-        Posting(
-            "negative_total",
-            RECEIVABLE,
-            CUSTOMER_CREDIT,
-            amount,
-            invoice.currency,
-            granted_on,
-            invoice_id=invoice.id,
-            credit_id=credit_id,
-        ),
+        [
+            Posting(
+                "negative_total",
+                RECEIVABLE,
+                CUSTOMER_CREDIT,
+                amount,
+                invoice.currency,
+                granted_on,
+                invoice_id=invoice.id,
+                credit_id=credit_id,
+            )
+        ],
     )
-
-
-def _drawn(decision: Decision, draw: Draw, at: datetime, accounting_on: date) -> Decision:
-    standing = decision.standing
-    credit = drawn(next(credit for credit in standing.credits if credit.id == draw.credit_id), draw.amount_minor)
-    invoice = next(invoice for invoice in standing.owed if invoice.id == draw.invoice_id)
-    invoice = replace(
-        invoice,
-        credit_applied_minor=invoice.credit_applied_minor + draw.amount_minor,
-        version=invoice.version + 1,
-    )
-    settled = invoice.balance_minor == 0
-    if settled:
-        invoice = replace(invoice, status="paid", collection_state=None, settled_at=at)
-    standing = replace(
-        standing,
-        credits=tuple(
-            credit if other.id == credit.id else other
-            for other in standing.credits
-            if other.id != credit.id or credit.remaining_minor
-        ),
-        owed=tuple(
-            invoice if other.id == invoice.id else other
-            for other in standing.owed
-            if other.id != invoice.id or not settled
-        ),
-    )
-    facts = (
-        Fact("credit.drawn", credit.id, credit.version, credit, credit.customer_id),
-        _fact("invoice.paid" if settled else "invoice.credit_applied", invoice),
-    )
-    decision = replace(
-        decision,
-        standing=standing,
-        invoices=(*decision.invoices, invoice),
-        credits=(*decision.credits, credit),
-        facts=decision.facts + facts,
-    )
-    return _posted(decision, [draw_posting(draw, invoice.currency, accounting_on)])
-
-
-def _owing(decision: Decision, invoice: Invoice) -> Decision:
-    """Remember an invoice as owed, so that credit can be drawn on it: now, or later in the same transaction."""
-    standing = decision.standing
-    if not standing.customer.draw_credit:
-        return decision
-    return replace(decision, standing=replace(standing, owed=(*standing.owed, invoice)))
-
-
-def _kept(decision: Decision, invoice: Invoice, type_: FactType) -> Decision:
-    return replace(decision, invoices=(*decision.invoices, invoice), facts=(*decision.facts, _fact(type_, invoice)))
-
-
-def _posted(decision: Decision, postings: Sequence[Posting]) -> Decision:
-    if not postings:
-        return decision
-    standing, currency = decision.standing, postings[0].currency
-    balance = after(standing.balances.get(currency, Balance()), postings)
-    return replace(
-        decision,
-        standing=replace(standing, balances={**standing.balances, currency: balance}),
-        postings=(*decision.postings, *postings),
-    )
-
-
-def _fact(type_: FactType, invoice: Invoice) -> Fact:
-    return Fact(type_, invoice.id, invoice.version, invoice, invoice.customer_id)

@@ -9,7 +9,16 @@ from typing import Literal
 
 import msgspec
 
-from billsmith.core.ids import CreditId, InvoiceId
+from billsmith.core.ids import (
+    CreditId,
+    CreditNoteId,
+    CustomerId,
+    DisputeId,
+    InvoiceId,
+    PaymentId,
+    RefundId,
+    WriteOffId,
+)
 from billsmith.core.invoices import Invoice, Line
 
 RECEIVABLE = "receivable"
@@ -19,11 +28,24 @@ BILLED_REVENUE = "billed_revenue"
 TAX_PAYABLE = "tax_payable"
 PAYOUT_COST = "payout_cost"
 CREDITS_GRANTED = "credits_granted"
+BAD_DEBT = "bad_debt"
+SUSPENSE = "suspense"
+FEES = "fees"
+DISPUTED = "disputed"
+DISPUTE_LOSSES = "dispute_losses"
+CASH = ("cash:gateway", "cash:external")
 
 PostingKind = Literal[
-    "net_billed", "tax_billed", "payout_billed", "negative_total", "credit_drawn", "credit_granted", "credit_expired",
-    "credit_deleted",
+    "net_billed", "tax_billed", "payout_billed", "negative_total",
+    "credit_drawn", "credit_returned", "credit_granted", "credit_expired", "credit_deleted", "credit_moved",
+    "payment_allocated", "payment_credited", "payment_suspended", "payment_linked", "payment_fee",
+    "payment_reversed", "suspense_released",
+    "credit_noted_net", "credit_noted_tax", "refunded_net", "refunded_tax", "refund_reopened", "credit_refunded",
+    "dispute_opened", "dispute_won", "dispute_expensed", "dispute_reopened",
+    "written_off", "write_off_reversed", "net_voided", "tax_voided", "payout_voided", "negative_total_voided",
+    "payout_paid", "payout_bounced",
 ]  # fmt: skip
+"""Which fact moved it. The postings of each: docs/rules/ledger.md"""
 
 
 class Posting(msgspec.Struct, frozen=True, gc=False):
@@ -40,6 +62,13 @@ class Posting(msgspec.Struct, frozen=True, gc=False):
     invoice_id: InvoiceId | None = None
     line_no: int | None = None
     credit_id: CreditId | None = None
+    payment_id: PaymentId | None = None
+    refund_id: RefundId | None = None
+    dispute_id: DisputeId | None = None
+    credit_note_id: CreditNoteId | None = None
+    write_off_id: WriteOffId | None = None
+    to_customer_id: CustomerId | None = None
+    """Whose the credit side is, where it is another's: credit moved to the parent."""
 
 
 class Balance(msgspec.Struct, frozen=True, gc=False):

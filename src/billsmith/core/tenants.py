@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from billsmith.core.collection import CollectionPolicy, checked_policy
 from billsmith.core.currencies import minor_digits
 from billsmith.core.ids import KeyId, SnapshotId, TenantId
 from billsmith.core.parties import Party, party
@@ -36,6 +37,11 @@ class TenantSettings(msgspec.Struct, frozen=True, gc=False):
     """Days from issue until an invoice is due, where neither it nor its customer says."""
     tax_rounding: Literal["line", "invoice"] = "line"
     """Where tax is rounded: on every line, or once per rate over the invoice. Rule: docs/rules/totals.md"""
+    collection: CollectionPolicy = CollectionPolicy()
+    """Where neither invoice nor customer has one of its own."""
+    money_after_void: Literal["refund", "credit"] = "refund"
+    """What becomes of a payment that arrives for a void invoice."""
+    dispute_lost: Literal["expense", "reopen"] = "expense"
 
 
 class Tenant(msgspec.Struct, frozen=True, gc=False):
@@ -120,6 +126,7 @@ def tenant_settings(given: TenantSettings) -> TenantSettings:
         raise SettingOutOfRange("numbers have 1 to 12 digits", pointer="/settings/number_digits")
     if not 0 <= given.terms_days <= LONGEST_TERMS_DAYS:
         raise SettingOutOfRange(f"terms are 0 to {LONGEST_TERMS_DAYS} days", pointer="/settings/terms_days")
+    checked_policy(given.collection, "/settings/collection")
     prefix = line_of_text(given.number_prefix, LONGEST_NUMBER_PREFIX, "/settings/number_prefix", empty=True)
     return msgspec.structs.replace(given, number_prefix=prefix)
 

@@ -18,6 +18,9 @@ DESCRIPTION_LENGTH = 1000
 WORD_LENGTH = 100
 """Units, volumes, categories."""
 
+STATEMENT_LENGTHS = (5, 22)
+"""Of a statement text: what Visa and Mastercard print at the least and at the most."""
+
 HIDDEN_TAG = "hidden"
 """A record with this tag is left out of lists unless it is asked for."""
 
@@ -26,6 +29,7 @@ HIDDEN_TAG = "hidden"
 _MOST_PARTS = 4
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x85\u2028\u2029]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_STATEMENT = re.compile(r"[ !#-&(-)+-;=?-\[\]-~]+")
 _TAG = re.compile(r"[a-z0-9][a-z0-9_.:-]*")
 
 
@@ -73,6 +77,20 @@ def metadata(entries: dict[str, str], pointer: str = "/metadata") -> dict[str, s
         )
         for key, value in entries.items()
     }
+
+
+def statement_text(text: str, pointer: str = "/appears_on_statement_as") -> str:
+    """What a payer's bank prints, within the card networks' limits. Raises UnusableText."""
+    if not STATEMENT_LENGTHS[0] <= len(text) <= STATEMENT_LENGTHS[1]:
+        raise UnusableText(
+            f"a statement text has {STATEMENT_LENGTHS[0]} to {STATEMENT_LENGTHS[1]} characters, this one {len(text)}",
+            pointer=pointer,
+        )
+    if not _STATEMENT.fullmatch(text) or not any(character.isalpha() for character in text):
+        raise UnusableText(
+            "a statement text is printable ASCII without < > \\ ' \" * and has at least one letter", pointer=pointer
+        )
+    return text
 
 
 def tags(words: tuple[str, ...], pointer: str = "/tags") -> tuple[str, ...]:
