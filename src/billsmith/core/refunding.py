@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime
+from typing import Literal
 from uuid import UUID
 
 import msgspec
@@ -24,7 +25,7 @@ class NewRefund(msgspec.Struct, frozen=True, gc=False):
     """What is asked: how much of one payment (None: all that is left), where it goes, what becomes of the invoice."""
 
     amount_minor: int | None = None
-    to: str = "gateway"
+    destination: Literal["gateway", "credit"] = "gateway"
     reopen: bool = False
     lines: tuple[LineAmount, ...] = ()
     reason: str | None = None
@@ -52,7 +53,7 @@ def refund_asked(decision: Decision, refundable: Refundable, given: NewRefund, i
     invoice = None if refundable.corrected is None else refundable.corrected.invoice
     if invoice is not None and not given.reopen:
         note_lines(_with_pending(refundable), amount, given.lines)
-    if given.reopen and (given.lines or given.to == "credit" or invoice is None):
+    if given.reopen and (given.lines or given.destination == "credit" or invoice is None):
         raise RefundInvalid("a refund that reopens its invoice has no lines and goes to the payer", pointer="/reopen")
     refund = Refund(
         id=id_,
@@ -62,7 +63,7 @@ def refund_asked(decision: Decision, refundable: Refundable, given: NewRefund, i
         payment_id=payment.id,
         invoice_id=None if invoice is None else invoice.id,
         credit_id=None if refundable.credit is None else refundable.credit.id,
-        to="credit" if given.to == "credit" else "gateway",
+        destination=given.destination,
         reopen=given.reopen,
         currency=payment.currency,
         amount_minor=amount,
@@ -214,7 +215,7 @@ def _with_note(
     note = refund_note(corrected, lines, refund.reason or "refund", CreditNoteId(next(fresh)), on, at)
     note = replace(note, refund_id=refund.id)
     invoice = corrected.invoice
-    if refund.to == "credit":
+    if refund.destination == "credit":
         credit_id = CreditId(next(fresh))
         note = replace(note, credit_id=credit_id)
         credit = new_credit(

@@ -33,8 +33,8 @@ class Refund(msgspec.Struct, frozen=True, gc=False):
     invoice_id: InvoiceId | None
     """None: it gives back credit that was never spent."""
     credit_id: CreditId | None
-    """The credit given back, or, `to` credit, the one that it became."""
-    to: Literal["gateway", "credit"]
+    """The credit given back, or the one that it became (`destination` credit)."""
+    destination: Literal["gateway", "credit"]
     reopen: bool
     currency: str
     amount_minor: int

@@ -240,7 +240,7 @@ def _refund_of_credit(
         payment_id=payment.id,
         invoice_id=None,
         credit_id=credit_id,
-        to="gateway",
+        destination="gateway",
         reopen=False,
         currency=payment.currency,
         amount_minor=amount_minor,

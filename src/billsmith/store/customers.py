@@ -58,7 +58,8 @@ async def update_customer(connection: Connection, customer: Customer) -> None:
 
 _CHANGEABLE = (
     "external_id", "name", "emails", "currency", "time_zone", "locale", "address", "tax_ids", "bill_cycle_day",
-    "terms_days", "number_prefix", "auto_collect", "invoicing", "draw_credit", "overdue_exempt", "metadata", "tags",
+    "terms_days", "number_prefix", "auto_collect", "invoicing", "draw_credit", "overdue_exempt", "payment_method_id",
+    "collection_policy", "metadata", "tags",
 )  # fmt: skip
 
 

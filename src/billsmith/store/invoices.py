@@ -7,6 +7,8 @@ from uuid import UUID
 import msgspec
 from msgspec.structs import astuple
 
+from billsmith.core.collection import CollectionPolicy
+from billsmith.core.gateway_results import Decline
 from billsmith.core.ids import CustomerId, InvoiceId, TenantId, shard_of
 from billsmith.core.invoices import Document, Invoice, Line
 from billsmith.core.numbers import NumberSeries, show_number
@@ -22,6 +24,8 @@ _COLUMNS = ("shard", "labels", *Invoice.__struct_fields__)
 _LINE_COLUMNS = ("shard", "invoice_id", "line_no", "tenant_id", *Line.__struct_fields__)
 _WIDTH = len(Invoice.__struct_fields__)
 _TAGS = Invoice.__struct_fields__.index("tags")
+_POLICY = Invoice.__struct_fields__.index("collection_policy")
+_DECLINE = Invoice.__struct_fields__.index("last_decline")
 
 
 async def insert_invoices(
@@ -43,21 +47,18 @@ async def insert_invoices(
 async def settle_invoices(connection: Connection, tenant_id: TenantId, invoices: Sequence[Invoice]) -> None:
     """Store what changed about finalised invoices: states and figures."""
     columns = zip(
-        *(
-            (
-                shard_of(invoice.id),
-                invoice.id,
-                invoice.status,
-                invoice.collection_state,
-                invoice.credit_applied_minor,
-                invoice.version,
-                invoice.settled_at,
-            )
-            for invoice in invoices
-        ),
+        *((shard_of(invoice.id), invoice.id, *(getattr(invoice, field) for field in _SETTLED)) for invoice in invoices),
         strict=True,
     )
     await connection.execute(_SQL["settle_invoices"], tenant_id, *map(list, columns))
+
+
+_SETTLED = (
+    "status", "collection_state", "paid_minor", "credit_applied_minor", "credit_noted_minor", "written_off_minor",
+    "voided_minor", "moved_to_credit_minor", "absorbed_minor", "refunded_minor", "payment_method_id",
+    "collection_policy", "next_collect_at", "attempt_count", "collection_reason", "last_decline", "revised_by_id",
+    "rebill", "version", "settled_at",
+)  # fmt: skip
 
 
 async def relabel_invoice(connection: Connection, invoice: Invoice) -> None:
@@ -157,7 +158,7 @@ async def take_numbers(
     records: list[tuple[Any, ...]] = []
     for series in sorted(blocks, key=lambda block: block.series):
         invoice_ids = blocks[series]
-        first = await _take_block(connection, tenant_id, series.series, len(invoice_ids))
+        first = await take_block(connection, tenant_id, series.series, len(invoice_ids))
         records += [
             (tenant_id, invoice_id, series.series, sequence, show_number(series, sequence))
             for sequence, invoice_id in enumerate(invoice_ids, first)
@@ -166,7 +167,8 @@ async def take_numbers(
     return {record[1]: record[4] for record in records}
 
 
-async def _take_block(connection: Connection, tenant_id: TenantId, series: str, count: int) -> int:
+async def take_block(connection: Connection, tenant_id: TenantId, series: str, count: int) -> int:
+    """The first of `count` numbers of a series that are the caller's; a series begins with 1."""
     following = await connection.fetchval(_SQL["take_numbers"], tenant_id, series, count)
     if following is None:
         await connection.execute(_SQL["begin_series"], tenant_id, series)
@@ -177,6 +179,10 @@ async def _take_block(connection: Connection, tenant_id: TenantId, series: str, 
 def _invoice(row: Iterable[Any]) -> Invoice:
     values = list(row)[:_WIDTH]
     values[_TAGS] = tuple(values[_TAGS])
+    if values[_POLICY] is not None:
+        values[_POLICY] = msgspec.convert(values[_POLICY], CollectionPolicy)
+    if values[_DECLINE] is not None:
+        values[_DECLINE] = msgspec.convert(values[_DECLINE], Decline)
     return Invoice(*values)
 
 

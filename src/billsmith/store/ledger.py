@@ -1,6 +1,6 @@
 """The ledger's transfers, and customer credit."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -10,7 +10,7 @@ import msgspec
 from msgspec.structs import astuple
 
 from billsmith.core.credits import Credit
-from billsmith.core.ids import CauseId, CreditId, CustomerId, TenantId, TransferId, shard_of
+from billsmith.core.ids import CauseId, CreditId, CustomerId, InvoiceId, PaymentId, TenantId, TransferId, shard_of
 from billsmith.core.ledger import Posting
 from billsmith.store.customers import split_ids
 from billsmith.store.listing import Filters, list_ids
@@ -45,20 +45,55 @@ async def insert_credits(connection: Connection, credits_: Sequence[Credit]) -> 
 async def update_credits(connection: Connection, tenant_id: TenantId, credits_: Sequence[Credit]) -> None:
     """Store what became of credits."""
     columns = zip(
-        *(
-            (
-                shard_of(credit.id),
-                credit.id,
-                credit.drawn_minor,
-                credit.expired_minor,
-                credit.deleted_minor,
-                credit.version,
-            )
-            for credit in credits_
-        ),
+        *((shard_of(credit.id), credit.id, *(getattr(credit, field) for field in _USED)) for credit in credits_),
         strict=True,
     )
     await connection.execute(_SQL["update_credits"], tenant_id, *map(list, columns))
+
+
+_USED = (
+    "drawn_minor", "expired_minor", "deleted_minor", "paid_out_minor", "moved_minor", "reserved_minor", "version",
+)  # fmt: skip
+
+
+async def save_draws(
+    connection: Connection, tenant_id: TenantId, moved: Mapping[tuple[CreditId, InvoiceId], int]
+) -> None:
+    """Add to what invoices have drawn of credits; what came back is negative. Under the customers' locks."""
+    keys = list(moved)
+    shards, credit_ids = [shard_of(credit_id) for credit_id, _ in keys], [credit_id for credit_id, _ in keys]
+    invoice_ids = [invoice_id for _, invoice_id in keys]
+    await connection.execute(_SQL["add_draws"], tenant_id, shards, credit_ids, invoice_ids)
+    amounts = list(moved.values())
+    await connection.execute(_SQL["move_draws"], tenant_id, shards, credit_ids, invoice_ids, amounts)
+
+
+async def draws_of_invoices(
+    connection: Connection, tenant_id: TenantId, invoice_ids: Iterable[InvoiceId]
+) -> list[tuple[CreditId, InvoiceId, int]]:
+    """(credit, invoice, amount) of what these invoices have drawn, net."""
+    return [tuple(row) for row in await connection.fetch(_SQL["draws_of_invoices"], tenant_id, *split_ids(invoice_ids))]
+
+
+async def draws_of_credits(
+    connection: Connection, tenant_id: TenantId, credit_ids: Iterable[CreditId]
+) -> list[tuple[CreditId, InvoiceId, int]]:
+    """(credit, invoice, amount) of what was drawn of these credits, net."""
+    return [tuple(row) for row in await connection.fetch(_SQL["draws_of_credits"], tenant_id, *split_ids(credit_ids))]
+
+
+async def credits_of_payments(
+    connection: Connection, tenant_id: TenantId, payment_ids: Iterable[PaymentId]
+) -> list[Credit]:
+    """Every credit that these payments became, whatever is left of it, oldest first."""
+    rows = await connection.fetch(_SQL["credits_of_payments"], tenant_id, *split_ids(payment_ids))
+    return [_credit(row) for row in rows]
+
+
+async def credit_of_invoice(connection: Connection, tenant_id: TenantId, invoice_id: InvoiceId) -> Credit | None:
+    """The credit that the invoice's negative total became."""
+    row = await connection.fetchrow(_SQL["credit_of_invoice"], tenant_id, shard_of(invoice_id), invoice_id)
+    return None if row is None else _credit(row)
 
 
 async def get_credits(connection: Connection | Pool, tenant_id: TenantId, ids: Iterable[UUID]) -> dict[UUID, Credit]:

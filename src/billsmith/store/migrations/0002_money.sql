@@ -196,7 +196,7 @@ CREATE TABLE refunds (
     payment_id uuid NOT NULL,
     invoice_id uuid,
     credit_id uuid,
-    "to" text NOT NULL CHECK ("to" IN ('gateway', 'credit')),
+    destination text NOT NULL CHECK (destination IN ('gateway', 'credit')),
     reopen boolean NOT NULL,
     currency text NOT NULL,
     amount_minor bigint NOT NULL CHECK (amount_minor > 0),

@@ -1,13 +1,13 @@
 -- name: get_customers
 SELECT customers.id, tenant_id, external_id, parent_id, name, emails, currency, time_zone, locale, address, tax_ids, bill_cycle_day, terms_days,
-    number_prefix, auto_collect, invoicing, draw_credit, overdue_exempt, metadata, tags, snapshot_id, version, created_at, deleted_at
+    number_prefix, auto_collect, invoicing, draw_credit, overdue_exempt, payment_method_id, collection_policy, metadata, tags, snapshot_id, version, created_at, deleted_at
 FROM unnest($2::smallint[], $3::uuid[]) AS wanted (shard, id)
 JOIN customers ON customers.shard = wanted.shard AND customers.id = wanted.id
 WHERE tenant_id = $1;
 
 -- name: lock_customers
 SELECT customers.id, tenant_id, external_id, parent_id, name, emails, currency, time_zone, locale, address, tax_ids, bill_cycle_day, terms_days,
-    number_prefix, auto_collect, invoicing, draw_credit, overdue_exempt, metadata, tags, snapshot_id, version, created_at, deleted_at
+    number_prefix, auto_collect, invoicing, draw_credit, overdue_exempt, payment_method_id, collection_policy, metadata, tags, snapshot_id, version, created_at, deleted_at
 FROM unnest($2::smallint[], $3::uuid[]) AS wanted (shard, id)
 JOIN customers ON customers.shard = wanted.shard AND customers.id = wanted.id
 WHERE tenant_id = $1
@@ -17,7 +17,7 @@ FOR NO KEY UPDATE OF customers;
 -- name: update_customer
 UPDATE customers SET external_id = $4, name = $5, emails = $6, currency = $7, time_zone = $8, locale = $9, address = $10, tax_ids = $11,
     bill_cycle_day = $12, terms_days = $13, number_prefix = $14, auto_collect = $15, invoicing = $16, draw_credit = $17, overdue_exempt = $18,
-    metadata = $19, tags = $20, labels = $21, snapshot_id = $22, version = $23, deleted_at = $24
+    payment_method_id = $19, collection_policy = $20, metadata = $21, tags = $22, labels = $23, snapshot_id = $24, version = $25, deleted_at = $26
 WHERE tenant_id = $1 AND shard = $2 AND id = $3;
 
 -- name: claim_external_ids

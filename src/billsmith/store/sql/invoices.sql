@@ -2,7 +2,8 @@
 -- With what is printed beside the invoice's own columns: its number, seller and buyer.
 SELECT invoices.id, invoices.tenant_id, customer_id, status, collection_state, direction, currency, external_id, external_number, title, memo, period_start_on,
     period_end_on, terms_days, issued_on, due_on, line_count, net_minor, tax_minor, total_minor, paid_minor, credit_applied_minor, credit_noted_minor,
-    written_off_minor, voided_minor, moved_to_credit_minor, absorbed_minor, metadata, tags, seller_snapshot_id, buyer_snapshot_id, version, created_at,
+    written_off_minor, voided_minor, moved_to_credit_minor, absorbed_minor, refunded_minor, invoices.payment_method_id, invoices.collection_policy, statement_text,
+    next_collect_at, attempt_count, collection_reason, last_decline, adjusts_id, revises_id, revised_by_id, rebill, metadata, tags, seller_snapshot_id, buyer_snapshot_id, version, created_at,
     finalised_at, settled_at,
     number, seller.party AS seller, buyer.party AS buyer
 FROM unnest($2::smallint[], $3::uuid[]) AS wanted (shard, id)
@@ -16,7 +17,8 @@ WHERE invoices.tenant_id = $1;
 -- get_invoices for one: no array to unnest, so the planner sees a key.
 SELECT invoices.id, invoices.tenant_id, customer_id, status, collection_state, direction, currency, external_id, external_number, title, memo, period_start_on,
     period_end_on, terms_days, issued_on, due_on, line_count, net_minor, tax_minor, total_minor, paid_minor, credit_applied_minor, credit_noted_minor,
-    written_off_minor, voided_minor, moved_to_credit_minor, absorbed_minor, metadata, tags, seller_snapshot_id, buyer_snapshot_id, version, created_at,
+    written_off_minor, voided_minor, moved_to_credit_minor, absorbed_minor, refunded_minor, invoices.payment_method_id, invoices.collection_policy, statement_text,
+    next_collect_at, attempt_count, collection_reason, last_decline, adjusts_id, revises_id, revised_by_id, rebill, metadata, tags, seller_snapshot_id, buyer_snapshot_id, version, created_at,
     finalised_at, settled_at,
     number, seller.party AS seller, buyer.party AS buyer
 FROM invoices
@@ -29,7 +31,8 @@ WHERE invoices.tenant_id = $1 AND shard = $2 AND invoices.id = $3;
 -- After the customer: customers by id, then invoices by id, then number series.
 SELECT invoices.id, invoices.tenant_id, customer_id, status, collection_state, direction, currency, external_id, external_number, title, memo, period_start_on,
     period_end_on, terms_days, issued_on, due_on, line_count, net_minor, tax_minor, total_minor, paid_minor, credit_applied_minor, credit_noted_minor,
-    written_off_minor, voided_minor, moved_to_credit_minor, absorbed_minor, metadata, tags, seller_snapshot_id, buyer_snapshot_id, version, created_at,
+    written_off_minor, voided_minor, moved_to_credit_minor, absorbed_minor, refunded_minor, invoices.payment_method_id, invoices.collection_policy, statement_text,
+    next_collect_at, attempt_count, collection_reason, last_decline, adjusts_id, revises_id, revised_by_id, rebill, metadata, tags, seller_snapshot_id, buyer_snapshot_id, version, created_at,
     finalised_at, settled_at
 FROM unnest($2::smallint[], $3::uuid[]) AS wanted (shard, id)
 JOIN invoices ON invoices.shard = wanted.shard AND invoices.id = wanted.id
@@ -45,7 +48,8 @@ SELECT shard, id, issued_on FROM invoices WHERE tenant_id = $1;
 -- What credit is drawn on, oldest due first.
 SELECT invoices.id, invoices.tenant_id, customer_id, status, collection_state, direction, currency, external_id, external_number, title, memo, period_start_on,
     period_end_on, terms_days, issued_on, due_on, line_count, net_minor, tax_minor, total_minor, paid_minor, credit_applied_minor, credit_noted_minor,
-    written_off_minor, voided_minor, moved_to_credit_minor, absorbed_minor, metadata, tags, seller_snapshot_id, buyer_snapshot_id, version, created_at,
+    written_off_minor, voided_minor, moved_to_credit_minor, absorbed_minor, refunded_minor, invoices.payment_method_id, invoices.collection_policy, statement_text,
+    next_collect_at, attempt_count, collection_reason, last_decline, adjusts_id, revises_id, revised_by_id, rebill, metadata, tags, seller_snapshot_id, buyer_snapshot_id, version, created_at,
     finalised_at, settled_at
 FROM unnest($2::smallint[], $3::uuid[]) AS wanted (shard, customer)
 JOIN invoices ON invoices.shard = wanted.shard AND customer_id = wanted.customer
@@ -61,10 +65,20 @@ WHERE tenant_id = $1;
 -- name: settle_invoices
 -- What may change after finalisation and concerns money.
 UPDATE invoices
-SET status = changed.status, collection_state = changed.collection_state, credit_applied_minor = changed.credit_applied_minor,
-    version = changed.version, settled_at = changed.settled_at
-FROM unnest($2::smallint[], $3::uuid[], $4::text[], $5::text[], $6::bigint[], $7::integer[], $8::timestamptz[])
-    AS changed (shard, id, status, collection_state, credit_applied_minor, version, settled_at)
+SET status = changed.status, collection_state = changed.collection_state, paid_minor = changed.paid_minor,
+    credit_applied_minor = changed.credit_applied_minor, credit_noted_minor = changed.credit_noted_minor,
+    written_off_minor = changed.written_off_minor, voided_minor = changed.voided_minor,
+    moved_to_credit_minor = changed.moved_to_credit_minor, absorbed_minor = changed.absorbed_minor,
+    refunded_minor = changed.refunded_minor, payment_method_id = changed.payment_method_id,
+    collection_policy = changed.collection_policy, next_collect_at = changed.next_collect_at,
+    attempt_count = changed.attempt_count, collection_reason = changed.collection_reason, last_decline = changed.last_decline,
+    revised_by_id = changed.revised_by_id, rebill = changed.rebill, version = changed.version, settled_at = changed.settled_at
+FROM unnest($2::smallint[], $3::uuid[], $4::text[], $5::text[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[],
+        $11::bigint[], $12::bigint[], $13::bigint[], $14::uuid[], $15::jsonb[], $16::timestamptz[], $17::integer[], $18::text[],
+        $19::jsonb[], $20::uuid[], $21::boolean[], $22::integer[], $23::timestamptz[])
+    AS changed (shard, id, status, collection_state, paid_minor, credit_applied_minor, credit_noted_minor, written_off_minor,
+        voided_minor, moved_to_credit_minor, absorbed_minor, refunded_minor, payment_method_id, collection_policy, next_collect_at,
+        attempt_count, collection_reason, last_decline, revised_by_id, rebill, version, settled_at)
 WHERE invoices.tenant_id = $1 AND invoices.shard = changed.shard AND invoices.id = changed.id;
 
 -- name: relabel_invoice
@@ -96,3 +110,31 @@ UPDATE number_series SET next_sequence = next_sequence + $3 WHERE tenant_id = $1
 
 -- name: begin_series
 INSERT INTO number_series (tenant_id, series, next_sequence) VALUES ($1, $2, 1) ON CONFLICT DO NOTHING;
+
+-- name: collect_due
+-- across tenants: what the sweep is to collect for those who live in the real time, longest due first
+SELECT invoices.tenant_id, invoices.customer_id, invoices.id, next_collect_at
+FROM invoices JOIN tenants ON tenants.id = invoices.tenant_id
+WHERE next_collect_at <= $1 AND invoices.status = 'open' AND tenants.clock_at IS NULL
+    AND collection_state IN ('scheduled', 'retrying')
+ORDER BY next_collect_at LIMIT $2;
+
+-- name: collect_due_of_tenant
+SELECT tenant_id, customer_id, id, next_collect_at FROM invoices
+WHERE tenant_id = $1 AND next_collect_at <= $2 AND status = 'open' AND collection_state IN ('scheduled', 'retrying')
+ORDER BY next_collect_at LIMIT $3;
+
+-- name: adjusting_invoices
+-- The supplementary invoices of invoices.
+SELECT adjusts_id, invoices.id, status FROM unnest($2::smallint[], $3::uuid[]) AS wanted (shard, invoice)
+JOIN invoices ON invoices.shard = wanted.shard AND adjusts_id = wanted.invoice
+WHERE tenant_id = $1;
+
+-- name: uncollectable_customers
+-- Customers with open invoices that nothing collects by itself, worst first: how many, how much, and why.
+SELECT customer_id, currency, collection_state, collection_reason, count(*) AS invoices, sum(balance_minor)::bigint AS owed_minor, min(due_on) AS oldest_due_on
+FROM invoices
+WHERE tenant_id = $1 AND status = 'open' AND collection_state IN ('no_method', 'failed', 'stopped', 'action_required')
+    AND ($2::uuid IS NULL OR customer_id > $2)
+GROUP BY customer_id, currency, collection_state, collection_reason
+ORDER BY customer_id LIMIT $3;
