@@ -186,7 +186,10 @@ def finalise(standing: Standing, draft: Invoice, lines: Sequence[Line], at: date
 
 
 def draw_available(decision: Decision, at: datetime, accounting_on: date, on: Sequence[Invoice]) -> Decision:
-    """Draw what credit there is on the given invoices, unless the customer is switched off for it."""
+    """Draw what credit there is on the given invoices, unless the customer is switched off for it.
+
+    Each draw is accounted for on `accounting_on`, or later where its credit or its invoice is of a later day.
+    """
     standing = decision.standing
     if not standing.customer.draw_credit or not standing.credits or not on:
         return decision
@@ -378,7 +381,8 @@ def _drawn(decision: Decision, draw: Draw, at: datetime, accounting_on: date) ->
         credits=(*decision.credits, credit),
         facts=decision.facts + facts,
     )
-    return _posted(decision, [draw_posting(draw, invoice.currency, accounting_on)])
+    both_there_on = max(accounting_on, credit.granted_on, invoice.issued_on or accounting_on)
+    return _posted(decision, [draw_posting(draw, invoice.currency, both_there_on)])
 
 
 def _owing(decision: Decision, invoice: Invoice) -> Decision:
