@@ -48,4 +48,4 @@ lock:  ## pin and hash every requirement (run after changing pyproject.toml)
 		--no-emit-find-links --no-annotate --custom-compile-command "make lock" pyproject.toml -o requirements.lock
 
 clean:  ## remove the virtual environment and caches
-	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -203,7 +203,13 @@ def _check_numbers(given: CustomerDetails) -> None:
 
 
 def _number_prefix(text: str | None) -> str | None:
-    return None if text is None else line_of_text(text, LONGEST_NUMBER_PREFIX, "/number_prefix")
+    """Not ending in a digit: `A1` and 000001 would read like `A` and 1000001."""
+    if text is None:
+        return None
+    prefix = line_of_text(text, LONGEST_NUMBER_PREFIX, "/number_prefix")
+    if prefix[-1].isdigit():
+        raise CustomerFieldInvalid("a number prefix ends in something else than a digit", pointer="/number_prefix")
+    return prefix
 
 
 def external_id(text: str | None, pointer: str = "/external_id") -> str | None:

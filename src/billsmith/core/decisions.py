@@ -105,7 +105,11 @@ def credit_changed(decision: Decision, credit: Credit, type_: FactType, postings
 
 
 def draw_available(decision: Decision, at: datetime, accounting_on: date, on: Sequence[Invoice]) -> Decision:
-    """Draw what credit there is on the given invoices, unless the customer is switched off for it."""
+    """Draw what credit there is on the given invoices, unless the customer is switched off for it.
+
+    Each draw is accounted for on `accounting_on`, or later where its credit or its invoice is of a later day. An
+    invoice with a live attempt is left alone until that has ended.
+    """
     standing = decision.standing
     if not standing.customer.draw_credit or not standing.credits or not on:
         return decision
@@ -161,5 +165,6 @@ def _drawn(decision: Decision, draw: Draw, at: datetime, accounting_on: date) ->
         ),
         at,
     )
-    decision = credit_changed(decision, credit, "credit.drawn", [draw_posting(draw, invoice.currency, accounting_on)])
+    both_there_on = max(accounting_on, credit.granted_on, invoice.issued_on or accounting_on)
+    decision = credit_changed(decision, credit, "credit.drawn", [draw_posting(draw, invoice.currency, both_there_on)])
     return invoice_changed(decision, invoice, "invoice.paid" if invoice.status == "paid" else "invoice.credit_applied")

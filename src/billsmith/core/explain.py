@@ -35,7 +35,7 @@ def _amount(line: Line) -> str:
     if line.kind == "adjustment":
         return "given as an adjustment"
     if line.unit_price is None:
-        return "given as an amount"
+        return "given as an amount, or left over from the total"
     quantity = Decimal(1) if line.quantity is None else line.quantity
     unit = f" {line.unit}" if line.unit else ""
     return f"{quantity:f}{unit} × {line.unit_price:f}, rounded half away from zero"

@@ -1,5 +1,6 @@
 """Making, editing and finalising invoices, and drawing credit on them: what changes, what is posted, what happened.
 
+When a document is issued and due: docs/rules/dates.md.
 Every function takes the values loaded under the customer's lock and returns new ones; nothing here reads a clock.
 """
 
@@ -26,16 +27,14 @@ from billsmith.core.decisions import (
 )
 from billsmith.core.facts import Fact
 from billsmith.core.ids import CreditId, InvoiceId
-from billsmith.core.invoices import Invoice, InvoiceDetails, Line, still_draft
-from billsmith.core.items import lines_of, total_of
+from billsmith.core.invoices import Adjustment, Document, Invoice, InvoiceDetails, Line, still_draft
+from billsmith.core.items import item_of, lines_of, total_of
 from billsmith.core.ledger import CUSTOMER_CREDIT, RECEIVABLE, Posting, billed
-from billsmith.core.periods import period
+from billsmith.core.periods import Period, period
 from billsmith.core.tenants import LONGEST_TERMS_DAYS
 from billsmith.core.text import MEMO_LENGTH, TITLE_LENGTH, block_of_text, line_of_text, metadata, statement_text, tags
+from billsmith.core.time_zones import EARLIEST, LATEST
 from billsmith.errors import Invalid
-
-EARLIEST = date(1970, 1, 1)
-LATEST = date(9000, 1, 1)
 
 
 class DateInvalid(Invalid):
@@ -114,6 +113,34 @@ def redrafted(
     return changed, lines, invoice_fact("invoice.updated", changed)
 
 
+def details_of(draft: Document) -> InvoiceDetails:
+    """What was said about a draft, to be changed in part; an amount that its lines took is on the lines."""
+    invoice, lines = draft.invoice, draft.lines
+    return InvoiceDetails(
+        items=tuple(item_of(line) for line in lines if line.kind != "adjustment"),
+        adjustments=tuple(
+            Adjustment(line.amount_minor, line.description) for line in lines if line.kind == "adjustment"
+        ),
+        currency=invoice.currency,
+        direction=invoice.direction,
+        title=invoice.title,
+        memo=invoice.memo,
+        period=_span(invoice.period_start_on, invoice.period_end_on),
+        issued_on=invoice.issued_on,
+        due_on=invoice.due_on,
+        terms_days=invoice.terms_days,
+        external_id=invoice.external_id,
+        external_number=invoice.external_number,
+        payment_method_id=invoice.payment_method_id,
+        collection_policy=invoice.collection_policy,
+        statement_text=invoice.statement_text,
+        adjusts_id=invoice.adjusts_id,
+        revises_id=invoice.revises_id,
+        metadata=invoice.metadata,
+        tags=invoice.tags,
+    )
+
+
 def relabelled(invoice: Invoice, notes: dict[str, str], words: tuple[str, ...]) -> tuple[Invoice, Fact]:
     """An invoice, finalised or not, with other metadata and tags. Raises UnusableText."""
     changed = replace(invoice, metadata=metadata(notes), tags=tags(words), version=invoice.version + 1)
@@ -162,10 +189,15 @@ _FIGURES = (
 )  # fmt: skip
 
 
+def _span(start_on: date | None, end_on: date | None) -> Period | None:
+    return None if start_on is None or end_on is None else Period(start_on, end_on)
+
+
 def _content(standing: Standing, details: InvoiceDetails, at: datetime) -> tuple[tuple[Line, ...], dict[str, Any]]:
     """The lines and every field that a caller decides."""
     tenant, customer = standing.tenant, standing.customer
     currency = details.currency or customer.currency
+    title = None if details.title is None else line_of_text(details.title, TITLE_LENGTH, "/title")
     lines = lines_of(details, currency, customer.time_zone, tenant.settings)
     net, tax, total = total_of(lines)
     _check_dates(details, today_of(customer, at))
@@ -175,7 +207,7 @@ def _content(standing: Standing, details: InvoiceDetails, at: datetime) -> tuple
         "currency": currency,
         "external_id": external_id(details.external_id),
         "external_number": external_id(details.external_number, "/external_number"),
-        "title": None if details.title is None else line_of_text(details.title, TITLE_LENGTH, "/title"),
+        "title": title,
         "memo": None if details.memo is None else block_of_text(details.memo, MEMO_LENGTH, "/memo"),
         "period_start_on": span and span.start_on,
         "period_end_on": span and span.end_on,
@@ -207,6 +239,13 @@ def _check_dates(details: InvoiceDetails, today: date) -> None:
         )
     if details.due_on is not None and not EARLIEST <= details.due_on < LATEST:
         raise DateInvalid(f"a due date is between {EARLIEST} and {LATEST}", pointer="/due_on")
+    if details.due_on is not None and details.issued_on is not None:
+        _check_due(details.due_on, details.issued_on)
+
+
+def _check_due(due_on: date, issued_on: date) -> None:
+    if due_on < issued_on:
+        raise DateInvalid(f"the due date {due_on} is before the day of issue, {issued_on}", pointer="/due_on")
 
 
 def _dated(standing: Standing, draft: Invoice, at: datetime) -> Invoice:
@@ -216,8 +255,7 @@ def _dated(standing: Standing, draft: Invoice, at: datetime) -> Invoice:
         days for days in (draft.terms_days, customer.terms_days, tenant.settings.terms_days) if days is not None
     )
     due_on = draft.due_on or issued_on + timedelta(days=terms)
-    if due_on < issued_on:
-        raise DateInvalid(f"the due date {due_on} is before the day of issue, {issued_on}", pointer="/due_on")
+    _check_due(due_on, issued_on)
     return replace(
         draft,
         issued_on=issued_on,

@@ -7,7 +7,9 @@ from billsmith.core.ids import show_id
 from billsmith.core.tenants import Tenant
 
 TENANT_SERIES = "tenant"
-_PREFIX_LENGTH = 8
+# 60 bits, 50 of them random: among a million customers two share them once in a million times. Eight characters would
+# be shared in every second such tenant.
+_PREFIX_LENGTH = 12
 
 
 class NumberSeries(msgspec.Struct, frozen=True, gc=False):
@@ -21,7 +23,7 @@ class NumberSeries(msgspec.Struct, frozen=True, gc=False):
 def series_for(tenant: Tenant, customer: Customer) -> NumberSeries:
     """The tenant's one series, or the customer's own where the tenant numbers per customer.
 
-    A customer's prefix is its `number_prefix`, or eight characters of its id.
+    A customer's prefix is its `number_prefix`, or the last twelve characters of its id.
     """
     digits = tenant.settings.number_digits
     if tenant.settings.numbers_per == "tenant":

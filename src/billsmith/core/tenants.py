@@ -11,7 +11,7 @@ from billsmith.core.currencies import minor_digits
 from billsmith.core.ids import KeyId, SnapshotId, TenantId
 from billsmith.core.parties import Party, party
 from billsmith.core.text import NAME_LENGTH, line_of_text, metadata
-from billsmith.core.time_zones import time_zone
+from billsmith.core.time_zones import EARLIEST, LATEST, time_zone
 from billsmith.errors import Conflict, Invalid
 
 LONGEST_TERMS_DAYS = 3650
@@ -92,6 +92,12 @@ class ClockNotMovable(Conflict):
     code = "clock_not_movable"
 
 
+class ClockOutOfRange(Invalid):
+    """A clock that would stand where dates can't be computed with."""
+
+    code = "clock_out_of_range"
+
+
 class SettingOutOfRange(Invalid):
     """A policy with a value that it can't have."""
 
@@ -102,6 +108,8 @@ def new_tenant(given: NewTenant, id_: TenantId, snapshot_id: SnapshotId, at: dat
     """The tenant as stored; the seller is named like the tenant unless said otherwise. Raises Invalid kinds."""
     if given.clock_at is not None and given.mode == "live":
         raise ClockNotMovable("a live tenant has no clock of its own; create a sandbox", pointer="/clock_at")
+    if given.clock_at is not None:
+        _check_clock(given.clock_at, "/clock_at")
     minor_digits(given.currency)
     name = line_of_text(given.name, NAME_LENGTH, "/name")
     return Tenant(
@@ -132,9 +140,15 @@ def tenant_settings(given: TenantSettings) -> TenantSettings:
 
 
 def clock_moved(tenant: Tenant, to: datetime, now: datetime) -> Tenant:
-    """The sandbox at an instant not before its `now`. Raises ClockNotMovable, for a live tenant, too."""
+    """The sandbox at an instant not before its `now`. Raises ClockNotMovable (any live tenant), ClockOutOfRange."""
     if tenant.mode == "live":
         raise ClockNotMovable("the clock of a live tenant is the real time")
+    _check_clock(to, "/to")
     if to < now:
         raise ClockNotMovable(f"the clock stands at {now.isoformat()}; it only moves forward", pointer="/to")
     return msgspec.structs.replace(tenant, clock_at=to, version=tenant.version + 1)
+
+
+def _check_clock(at: datetime, pointer: str) -> None:
+    if not EARLIEST <= at.date() < LATEST:
+        raise ClockOutOfRange(f"a sandbox's clock stands between {EARLIEST} and {LATEST}", pointer=pointer)

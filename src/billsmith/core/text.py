@@ -27,7 +27,8 @@ HIDDEN_TAG = "hidden"
 # NFC joins at most four code points into one, and takes time that grows with the square of a run of combining marks:
 # what can't become short enough is refused unnormalised.
 _MOST_PARTS = 4
-_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x85\u2028\u2029]")
+# With U+0080 to U+009F: a terminal that shows U+009B takes what follows for a command.
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _STATEMENT = re.compile(r"[ !#-&(-)+-;=?-\[\]-~]+")
 _TAG = re.compile(r"[a-z0-9][a-z0-9_.:-]*")
@@ -71,12 +72,15 @@ def metadata(entries: dict[str, str], pointer: str = "/metadata") -> dict[str, s
     """The caller's own notes: at most 50 entries of text. Raises UnusableText."""
     if len(entries) > METADATA_ENTRIES:
         raise UnusableText(f"metadata has {len(entries)} entries; {METADATA_ENTRIES} are allowed", pointer=pointer)
-    return {
+    stored = {
         line_of_text(key, METADATA_KEY_LENGTH, pointer): block_of_text(
             value, METADATA_VALUE_LENGTH, f"{pointer}/{escape_pointer(key)}", empty=True
         )
         for key, value in entries.items()
     }
+    if len(stored) < len(entries):
+        raise UnusableText("two keys of metadata are the same text, typed in two ways", pointer=pointer)
+    return stored
 
 
 def statement_text(text: str, pointer: str = "/appears_on_statement_as") -> str:

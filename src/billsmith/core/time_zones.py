@@ -6,6 +6,10 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from billsmith.errors import Invalid
 
+EARLIEST = date(1970, 1, 1)
+LATEST = date(9000, 1, 1)
+"""Every date of a document, and where a sandbox's clock may stand; far enough from where dates end to add years."""
+
 # Names that some machines have in their database: where they are depends on the machine, or is nowhere.
 _NO_PLACES = {"localtime", "Factory"}
 

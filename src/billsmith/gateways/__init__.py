@@ -1,1 +1,1 @@
-"""The gateway port and its gateways: so far, only the room."""
+"""The gateway port, the gateways that are built in, and the suite that every gateway passes."""
