@@ -1,0 +1,1 @@
+"""Money that moves through gateways: what became of an operation there."""
