@@ -16,6 +16,9 @@ def test_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
         shared=Path("../shared"),
         pool_size=10,
         statement_cache=True,
+        host="127.0.0.1",
+        port=8080,
+        stop_seconds=30,
         log_format="console",
         log_level="info",
     )
@@ -23,7 +26,8 @@ def test_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
 
 NAMES = [
     "DATABASE_URL", "MIGRATE_DATABASE_URL", "BILLSMITH_HOME", "BILLSMITH_SHARED", "BILLSMITH_POOL_SIZE",
-    "BILLSMITH_STATEMENT_CACHE", "BILLSMITH_LOG_FORMAT", "BILLSMITH_LOG_LEVEL", "XDG_DATA_HOME",
+    "BILLSMITH_STATEMENT_CACHE", "BILLSMITH_HOST", "BILLSMITH_PORT", "BILLSMITH_STOP_SECONDS",
+    "BILLSMITH_LOG_FORMAT", "BILLSMITH_LOG_LEVEL", "XDG_DATA_HOME",
 ]  # fmt: skip
 
 
@@ -45,6 +49,9 @@ def test_what_is_set_to_nothing_is_not_set() -> None:
         ("BILLSMITH_POOL_SIZE", "500", "pool_size", 500),
         ("BILLSMITH_STATEMENT_CACHE", "off", "statement_cache", False),
         ("BILLSMITH_STATEMENT_CACHE", "on", "statement_cache", True),
+        ("BILLSMITH_HOST", "::1", "host", "::1"),
+        ("BILLSMITH_PORT", "0", "port", 0),
+        ("BILLSMITH_STOP_SECONDS", "5", "stop_seconds", 5),
         ("BILLSMITH_LOG_FORMAT", "json", "log_format", "json"),
         ("BILLSMITH_LOG_LEVEL", "debug", "log_level", "debug"),
     ],
@@ -60,6 +67,8 @@ def test_each_variable_sets_its_field_and_no_other(variable: str, text: str, fie
     ("variable", "text"),
     [
         *(("BILLSMITH_POOL_SIZE", text) for text in ("0", "501", "-1", "1.5", "ten", " 5", "1_0", "٣", "9" * 5000)),
+        *(("BILLSMITH_PORT", text) for text in ("65536", "http")),
+        *(("BILLSMITH_STOP_SECONDS", text) for text in ("0", "3601")),
         *(("BILLSMITH_STATEMENT_CACHE", text) for text in ("true", "0", "ON")),
         *(("BILLSMITH_LOG_FORMAT", text) for text in ("text", "JSON")),
         *(("BILLSMITH_LOG_LEVEL", text) for text in ("trace", "INFO")),

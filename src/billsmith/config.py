@@ -33,10 +33,16 @@ class Settings(msgspec.Struct, frozen=True):
     """BILLSMITH_POOL_SIZE: connections per process."""
     statement_cache: bool
     """BILLSMITH_STATEMENT_CACHE=off behind a pooler such as PgBouncer."""
+    host: str
+    """BILLSMITH_HOST: the address that `serve` listens on; 0.0.0.0 for all of this machine's."""
+    port: int
+    """BILLSMITH_PORT: the port that `serve` listens on; 0 for any that is free."""
+    stop_seconds: int
+    """BILLSMITH_STOP_SECONDS: how long running requests and batches may take to end once `serve` is told to stop."""
     log_format: Literal["console", "json"]
-    """BILLSMITH_LOG_FORMAT."""
+    """BILLSMITH_LOG_FORMAT: lines for a person, or one JSON object per line."""
     log_level: Literal["debug", "info", "warning", "error"]
-    """BILLSMITH_LOG_LEVEL."""
+    """BILLSMITH_LOG_LEVEL: what is less important is left out."""
 
 
 def settings_from(environment: Mapping[str, str] = os.environ) -> Settings:
@@ -48,6 +54,9 @@ def settings_from(environment: Mapping[str, str] = os.environ) -> Settings:
         shared=Path(environment.get("BILLSMITH_SHARED") or "../shared"),
         pool_size=_integer(environment, "BILLSMITH_POOL_SIZE", 10, 1, 500),
         statement_cache=_choice(environment, "BILLSMITH_STATEMENT_CACHE", ("on", "off")) == "on",
+        host=environment.get("BILLSMITH_HOST") or "127.0.0.1",
+        port=_integer(environment, "BILLSMITH_PORT", 8080, 0, 65_535),
+        stop_seconds=_integer(environment, "BILLSMITH_STOP_SECONDS", 30, 1, 3600),
         log_format=_choice(environment, "BILLSMITH_LOG_FORMAT", ("console", "json")),  # type: ignore[arg-type]
         log_level=_choice(environment, "BILLSMITH_LOG_LEVEL", ("info", "debug", "warning", "error")),  # type: ignore[arg-type]
     )

@@ -6,19 +6,27 @@ import zoneinfo
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from billsmith import private_postgres
 from billsmith.actions.context import Context
 from billsmith.clock import Clock
 from billsmith.config import Settings
+from billsmith.errors import BillsmithError
 from billsmith.ids import IdMaker
+from billsmith.store import migrations
 from billsmith.store.clock import database_clock
-from billsmith.store.migrations import migrate
-from billsmith.store.pool import Pool, open_pool
+from billsmith.store.pool import DatabaseUnavailable, Pool, connect_as_owner, open_pool
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
+    from billsmith.worker.loop import Worker
+
 CLOCK_READ_EVERY_SECONDS = 60
+EXAMINE_TIMEOUT_SECONDS = 10
+POOL_CLOSE_SECONDS = 5
+"""How long connections may take to come back before they are cut."""
 
 # Local dates must not depend on which time-zone data a machine has: only the pinned tzdata package counts.
 zoneinfo.reset_tzpath(to=())
@@ -39,30 +47,94 @@ async def open_context(settings: Settings, owner_url: str, *, migrated: bool = T
     """A Context on a database that `open_database` gave.
 
     `migrated` brings a private database up to date first; one named by DATABASE_URL is migrated by `billsmith migrate`
-    only.
+    only, and refused until then. Raises DatabaseUnavailable, DatabaseNotMigrated, MigrationChanged, DatabaseTooOld.
     """
     clock = Clock()
     if migrated and settings.database_url is None:
-        await migrate(owner_url, clock.wall())
+        await migrations.migrate(owner_url, clock.wall())
     pool = await open_pool(
         settings.database_url or owner_url, size=settings.pool_size, statement_cache=settings.statement_cache
     )
-    following = None
     try:
+        if migrated and settings.database_url is not None:
+            await migrations.require_migrated(pool)
         await database_clock(pool, clock.follow)
-        following = asyncio.create_task(_follow_database_clock(pool, clock))
-        yield Context(pool=pool, clock=clock, ids=IdMaker(clock.wall))
+        async with _following(pool, clock):
+            yield Context(pool=pool, clock=clock, ids=IdMaker(clock.wall))
     finally:
-        if following is not None:
-            following.cancel()
-        await pool.close()
+        await _close(pool)
+
+
+async def migrate_database(settings: Settings, owner_url: str) -> list[str]:
+    """Bring the database up to date as its owner; the migrations applied now, none if it was.
+
+    Raises DatabaseUnavailable, DatabaseTooOld, MigrationChanged, MigrationRefused.
+    """
+    program_url = settings.database_url if settings.migrate_database_url is not None else None
+    return await migrations.migrate(owner_url, Clock().wall(), program_url=program_url)
+
+
+async def pending_migrations(owner_url: str) -> list[str]:
+    """What `migrate_database` would apply. Raises DatabaseUnavailable, DatabaseTooOld, MigrationChanged."""
+    connection = await connect_as_owner(owner_url)
+    try:
+        return await migrations.pending(connection)
+    finally:
+        await connection.close()
+
+
+class DatabaseState(msgspec.Struct, frozen=True):
+    """What `doctor` asks of a database that answers."""
+
+    version: str
+    pending: list[str]
+    """Migrations that it still needs."""
+    refusal: BillsmithError | None
+    """Why the program can't work on it, as seen by the program's own login."""
+    clock_offset_seconds: float
+    """How far the database's clock is ahead of this machine's."""
+
+
+async def examine_database(settings: Settings, owner_url: str) -> DatabaseState:
+    """How a database is. Raises DatabaseUnavailable, DatabaseTooOld, MigrationChanged."""
+    connection = await connect_as_owner(owner_url, EXAMINE_TIMEOUT_SECONDS)
+    try:
+        version = connection.get_server_version()
+        waiting = await migrations.pending(connection)
+        followed = Clock()
+        await database_clock(connection, followed.follow)
+        offset = followed.wall() - Clock().wall()
+    finally:
+        await connection.close()
+    refusal: BillsmithError | None = None
+    try:
+        async with open_context(settings, owner_url, migrated=False):
+            pass
+    except BillsmithError as error:
+        refusal = error
+    return DatabaseState(f"{version.major}.{version.minor}", waiting, refusal, offset.total_seconds())
+
+
+@contextlib.asynccontextmanager
+async def _following(pool: Pool, clock: Clock) -> AsyncIterator[None]:
+    following = asyncio.create_task(_follow_database_clock(pool, clock), name="database clock")
+    try:
+        yield
+    finally:
+        following.cancel()
+        await asyncio.wait([following])
 
 
 async def _follow_database_clock(pool: Pool, clock: Clock) -> None:
     while True:
         await asyncio.sleep(CLOCK_READ_EVERY_SECONDS)
-        with contextlib.suppress(OSError, TimeoutError):
+        with contextlib.suppress(DatabaseUnavailable):  # the last offset known stays the best one
             await database_clock(pool, clock.follow)
+
+
+async def _close(pool: Pool) -> None:
+    with contextlib.suppress(TimeoutError):  # what is left of it was cut then
+        await asyncio.wait_for(pool.close(), POOL_CLOSE_SECONDS)
 
 
 def make_api(context: Context) -> "FastAPI":
@@ -70,3 +142,10 @@ def make_api(context: Context) -> "FastAPI":
     from billsmith.api.app import make_app  # noqa: PLC0415  commands that serve nothing need not load the framework
 
     return make_app(context)
+
+
+def make_worker(context: Context) -> "Worker":
+    """The worker on a context, with every sweep there is."""
+    from billsmith.worker.loop import Worker  # noqa: PLC0415  only who works needs the metrics and logs
+
+    return Worker(context)

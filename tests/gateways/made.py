@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
-from billsmith.core.gateway_results import OperationKind, OperationResult
+from billsmith.core.payments.results import OperationKind, OperationResult
 from billsmith.gateways.calling import find, no_check, submit
 from billsmith.gateways.fake import FakeGateway
 from billsmith.gateways.port import Gateway, GatewayAccount, GatewayOperation, NotFound

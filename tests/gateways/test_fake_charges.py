@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from billsmith.core.gateway_results import DeclineBucket, OperationStatus
+from billsmith.core.payments.results import DeclineBucket, OperationStatus
 from billsmith.gateways.fake import FakeGateway
 from billsmith.gateways.fake.script import DECLINES
 from billsmith.gateways.port import (

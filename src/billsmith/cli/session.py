@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, NoReturn, TypeVar
 
 import msgspec
 import typer
@@ -30,10 +30,18 @@ TenantOption = Annotated[
 FAILED = 1
 
 
+def settings_or_fail() -> Settings:
+    """The settings; a bad one ends the command."""
+    try:
+        return settings_from()
+    except BillsmithError as error:
+        fail(error)
+
+
 def in_context(work: Callable[[Context, Settings, str], Awaitable[T]]) -> T:
     """Run `work(context, settings, owner_url)` on the configured database; an error of ours ends the command."""
+    settings = settings_or_fail()
     try:
-        settings = settings_from()
         with open_database(settings) as url:
             return asyncio.run(_in_context(settings, url, work))
     except BillsmithError as error:
@@ -56,7 +64,7 @@ def new_request_id(context: Context) -> str:
     return show_id("request", context.ids.new(context.ids.any_shard()))
 
 
-def fail(error: BillsmithError) -> "typer.Exit | Any":
+def fail(error: BillsmithError) -> NoReturn:
     """Say what is wrong, and where, on stderr; end with exit code 1."""
     errors.print(f"[red]✗[/red] {error.detail}", markup=True)
     for field in error.errors:

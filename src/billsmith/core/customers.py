@@ -6,10 +6,10 @@ from typing import Any, Literal
 
 import msgspec
 
-from billsmith.core.collection import CollectionPolicy, checked_policy
 from billsmith.core.currencies import minor_digits
 from billsmith.core.ids import CustomerId, PaymentMethodId, SnapshotId, show_id
 from billsmith.core.parties import Address, Party, TaxId, party
+from billsmith.core.payments.policy import CollectionPolicy, checked_policy
 from billsmith.core.tenants import LONGEST_NUMBER_PREFIX, LONGEST_TERMS_DAYS, Tenant
 from billsmith.core.text import EXTERNAL_ID_LENGTH, UnusableText, line_of_text, metadata, tags
 from billsmith.core.time_zones import local_day, time_zone

@@ -10,16 +10,16 @@ from datetime import date, datetime
 import msgspec
 from msgspec.structs import replace
 
-from billsmith.core.collection import COLLECTION_ENDED
-from billsmith.core.corrections import CreditNote, WriteOff
 from billsmith.core.credits import Credit, Draw, draw_posting, drawn, draws
 from billsmith.core.customers import Customer
-from billsmith.core.disputes import Dispute
 from billsmith.core.facts import Fact, FactType
 from billsmith.core.invoices import Invoice
 from billsmith.core.ledger import Balance, Posting, after
-from billsmith.core.payments import Allocation, Attempt, Payment, Share
-from billsmith.core.refunds import Refund
+from billsmith.core.payments.corrections import CreditNote, WriteOff
+from billsmith.core.payments.disputes import Dispute
+from billsmith.core.payments.payment import Allocation, Attempt, Payment, Share
+from billsmith.core.payments.policy import COLLECTION_ENDED
+from billsmith.core.payments.refunds import Refund
 from billsmith.core.tenants import Tenant
 
 Row = Payment | Attempt | Allocation | Refund | CreditNote | WriteOff | Dispute

@@ -6,11 +6,11 @@ from typing import Literal
 
 import msgspec
 
-from billsmith.core.collection import CollectionPolicy
 from billsmith.core.discounts import Discount
-from billsmith.core.gateway_results import Decline
 from billsmith.core.ids import CustomerId, InvoiceId, PaymentMethodId, SnapshotId, TenantId, show_id
 from billsmith.core.parties import Party
+from billsmith.core.payments.policy import CollectionPolicy
+from billsmith.core.payments.results import Decline
 from billsmith.core.periods import Period
 from billsmith.core.taxes import Tax
 from billsmith.errors import Conflict

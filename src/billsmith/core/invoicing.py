@@ -11,8 +11,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from billsmith.core.collecting import first_plan
-from billsmith.core.collection import checked_policy
+from billsmith.core.collecting.plans import first_plan
 from billsmith.core.credits import new_credit
 from billsmith.core.customers import external_id, not_deleted, today_of
 from billsmith.core.decisions import (
@@ -30,6 +29,7 @@ from billsmith.core.ids import CreditId, InvoiceId
 from billsmith.core.invoices import Adjustment, Document, Invoice, InvoiceDetails, Line, still_draft
 from billsmith.core.items import item_of, lines_of, total_of
 from billsmith.core.ledger import CUSTOMER_CREDIT, RECEIVABLE, Posting, billed
+from billsmith.core.payments.policy import checked_policy
 from billsmith.core.periods import Period, period
 from billsmith.core.tenants import LONGEST_TERMS_DAYS
 from billsmith.core.text import MEMO_LENGTH, TITLE_LENGTH, block_of_text, line_of_text, metadata, statement_text, tags

@@ -6,10 +6,10 @@ from typing import Literal
 
 import msgspec
 
-from billsmith.core.collection import CollectionPolicy, checked_policy
 from billsmith.core.currencies import minor_digits
 from billsmith.core.ids import KeyId, SnapshotId, TenantId
 from billsmith.core.parties import Party, party
+from billsmith.core.payments.policy import CollectionPolicy, checked_policy
 from billsmith.core.text import NAME_LENGTH, line_of_text, metadata
 from billsmith.core.time_zones import EARLIEST, LATEST, time_zone
 from billsmith.errors import Conflict, Invalid

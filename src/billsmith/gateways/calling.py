@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine
 from datetime import datetime
 from typing import Any, TypeVar
 
-from billsmith.core.gateway_results import OperationResult, OperationStatus
+from billsmith.core.payments.results import OperationResult, OperationStatus
 from billsmith.gateways.amounts import NotRepresentable
 from billsmith.gateways.port import (
     Gateway,

@@ -12,7 +12,7 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
-from billsmith.core.gateway_results import NextAction, OperationKind, OperationResult
+from billsmith.core.payments.results import NextAction, OperationKind, OperationResult
 from billsmith.errors import BillsmithError, Invalid, Unavailable
 
 EventKind = Literal["operation", "dispute", "method", "other"]

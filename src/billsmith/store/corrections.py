@@ -7,9 +7,9 @@ from uuid import UUID
 
 import msgspec
 
-from billsmith.core.corrections import CreditNote, WriteOff
 from billsmith.core.ids import CreditNoteId, TenantId
 from billsmith.core.numbers import NumberSeries, show_number
+from billsmith.core.payments.corrections import CreditNote, WriteOff
 from billsmith.store.customers import split_ids
 from billsmith.store.invoices import take_block
 from billsmith.store.listing import Filters, list_ids

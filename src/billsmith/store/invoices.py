@@ -7,12 +7,12 @@ from uuid import UUID
 import msgspec
 from msgspec.structs import astuple
 
-from billsmith.core.collection import CollectionPolicy
-from billsmith.core.gateway_results import Decline
 from billsmith.core.ids import CustomerId, InvoiceId, TenantId, shard_of
 from billsmith.core.invoices import Document, Invoice, Line
 from billsmith.core.numbers import NumberSeries, show_number
 from billsmith.core.parties import Party
+from billsmith.core.payments.policy import CollectionPolicy
+from billsmith.core.payments.results import Decline
 from billsmith.store.customers import split_ids
 from billsmith.store.labels import labels_of
 from billsmith.store.listing import Filters, list_ids

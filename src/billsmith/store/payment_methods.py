@@ -8,7 +8,7 @@ import msgspec
 from msgspec.structs import astuple
 
 from billsmith.core.ids import GatewayAccountId, TenantId, shard_of
-from billsmith.core.payment_methods import GatewayAccount, PaymentMethod
+from billsmith.core.payments.methods import GatewayAccount, PaymentMethod
 from billsmith.store.customers import split_ids
 from billsmith.store.listing import Filters, list_ids
 from billsmith.store.pool import Connection, Pool

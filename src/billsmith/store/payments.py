@@ -7,7 +7,6 @@ from uuid import UUID
 
 import msgspec
 
-from billsmith.core.disputes import Dispute
 from billsmith.core.ids import (
     AttemptId,
     CustomerId,
@@ -18,8 +17,9 @@ from billsmith.core.ids import (
     TenantId,
     shard_of,
 )
-from billsmith.core.payments import Allocation, Attempt, Payment, Share
-from billsmith.core.refunds import Refund
+from billsmith.core.payments.disputes import Dispute
+from billsmith.core.payments.payment import Allocation, Attempt, Payment, Share
+from billsmith.core.payments.refunds import Refund
 from billsmith.store.customers import split_ids
 from billsmith.store.listing import Filters, list_ids
 from billsmith.store.pool import Connection, Pool

@@ -1,5 +1,7 @@
 """Connections: opened with our codecs and role, handed back without a round trip."""
 
+import contextlib
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import asyncpg
@@ -10,6 +12,9 @@ from billsmith.errors import Unavailable
 
 PROGRAM_ROLE = "billsmith_program"
 """Connections act as this role, which can't change what is append-only. `migrate` makes it."""
+
+OLDEST_MAJOR = 15
+"""The oldest PostgreSQL whose SQL is ours."""
 
 if TYPE_CHECKING:  # the stubs know these as generic, the classes themselves are not
     Connection: TypeAlias = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
@@ -27,6 +32,18 @@ class DatabaseUnavailable(Unavailable):
     code = "database_unavailable"
 
 
+class DatabaseTooOld(Unavailable):
+    """The server is older than the oldest PostgreSQL we support."""
+
+    code = "database_too_old"
+
+
+class DatabaseNotMigrated(Unavailable):
+    """The database is not, or not fully, prepared for this version of Billsmith; `billsmith migrate` does that."""
+
+    code = "database_not_migrated"
+
+
 class LeftInTransaction(Exception):
     """A connection came back to the pool with a transaction still open: a defect of ours. It is thrown away."""
 
@@ -40,18 +57,44 @@ class ProgramConnection(asyncpg.Connection):
             raise LeftInTransaction
 
 
+class ProgramPool(asyncpg.Pool):
+    """What is read outside a transaction names an outage as transactions do: DatabaseUnavailable."""
+
+    async def execute(self, *args: Any, **options: Any) -> str:
+        with outage_named():
+            return await super().execute(*args, **options)
+
+    async def fetch(self, *args: Any, **options: Any) -> Any:
+        with outage_named():
+            return await super().fetch(*args, **options)
+
+    async def fetchrow(self, *args: Any, **options: Any) -> Any:
+        with outage_named():
+            return await super().fetchrow(*args, **options)
+
+    async def fetchval(self, *args: Any, **options: Any) -> Any:
+        with outage_named():
+            return await super().fetchval(*args, **options)
+
+
 async def open_pool(url: str, *, size: int = 10, statement_cache: bool = True, timeout_seconds: float = 60) -> Pool:
-    """A pool of up to `size` connections acting as the program's role. Raises DatabaseUnavailable.
+    """A pool of up to `size` connections acting as the program's role.
 
     `statement_cache=False` is for a pooler such as PgBouncer between us and the database.
+
+    Raises DatabaseUnavailable, DatabaseNotMigrated where that role is missing, DatabaseTooOld.
     """
-    try:
-        return await asyncpg.create_pool(
+    with refusal_named():
+        return await ProgramPool(
             url,
             min_size=1,
             max_size=size,
+            max_queries=50_000,
+            max_inactive_connection_lifetime=300,
+            loop=None,
             init=prepare_connection,
             connection_class=ProgramConnection,
+            record_class=asyncpg.Record,
             statement_cache_size=500 if statement_cache else 0,
             # Our widest statements name every column of an invoice; the default would never cache them.
             max_cacheable_statement_size=60_000,
@@ -59,8 +102,62 @@ async def open_pool(url: str, *, size: int = 10, statement_cache: bool = True, t
             timeout=timeout_seconds,
             server_settings=session_settings(),
         )
-    except (OSError, TimeoutError, asyncpg.PostgresError) as error:
-        raise DatabaseUnavailable(f"the database can't be reached: {error}") from error
+
+
+async def connect_as_owner(url: str, timeout_seconds: float = 60) -> "asyncpg.Connection[asyncpg.Record]":
+    """One connection with the rights of its login, for migrations. Raises DatabaseUnavailable, DatabaseTooOld."""
+    with refusal_named():
+        connection = await asyncpg.connect(url, timeout=timeout_seconds)
+    try:
+        require_version(connection)
+    except DatabaseTooOld:
+        await connection.close()
+        raise
+    return connection
+
+
+@contextlib.contextmanager
+def outage_named() -> Iterator[None]:
+    """Inside it a lost connection, or a server that stops or has no room for one more, is DatabaseUnavailable."""
+    try:
+        yield
+    except (
+        OSError,
+        asyncpg.InterfaceError,
+        asyncpg.PostgresConnectionError,
+        asyncpg.OperatorInterventionError,
+        asyncpg.InsufficientResourcesError,
+    ) as error:
+        if isinstance(error, ValueError):  # an argument that asyncpg can't encode is a defect of ours
+            raise
+        raise DatabaseUnavailable(f"the database went away: {error}") from error
+
+
+@contextlib.contextmanager
+def refusal_named() -> Iterator[None]:
+    """While connecting: what refused us, and what to do about it."""
+    try:
+        yield
+    except ValueError as error:
+        # Without what it says: where a URL can't be taken apart, the part it names may be of the password.
+        raise DatabaseUnavailable(
+            "the database's URL can't be read: postgresql://user:password@host:5432/database is needed, with special "
+            "characters in the password written as %40 for @ and so on"
+        ) from error
+    except (asyncpg.InvalidParameterValueError, asyncpg.InsufficientPrivilegeError) as error:
+        raise DatabaseNotMigrated(
+            f"this login can't act as the role {PROGRAM_ROLE} ({error}): run `billsmith migrate`"
+        ) from error
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        said = str(error) or "no answer in time"
+        raise DatabaseUnavailable(f"the database can't be reached: {said}") from error
+
+
+def require_version(connection: Any) -> None:
+    """Raises DatabaseTooOld unless the server is new enough."""
+    major = connection.get_server_version().major
+    if major < OLDEST_MAJOR:
+        raise DatabaseTooOld(f"the database is PostgreSQL {major}; Billsmith needs {OLDEST_MAJOR} or newer")
 
 
 def session_settings() -> dict[str, str]:
@@ -75,8 +172,14 @@ def session_settings() -> dict[str, str]:
     }
 
 
+def packed_id(id_: UUID) -> UUID:
+    """The id in the driver's own form: where thousands of rows name one id, it is not packed for each of them."""
+    return PackedUUID(id_.bytes)
+
+
 async def prepare_connection(connection: Any) -> None:
-    """jsonb travels as what msgspec reads and writes."""
+    """jsonb travels as what msgspec reads and writes. Raises DatabaseTooOld."""
+    require_version(connection)
     await connection.set_type_codec(
         "jsonb",
         schema="pg_catalog",

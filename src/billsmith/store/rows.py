@@ -5,12 +5,12 @@ from typing import Any, TypeVar
 
 from msgspec.structs import astuple
 
-from billsmith.core.corrections import CreditNote, WriteOff
 from billsmith.core.decisions import Row
-from billsmith.core.disputes import Dispute
 from billsmith.core.ids import AttemptId, TenantId, shard_of
-from billsmith.core.payments import Allocation, Attempt, Payment, Share
-from billsmith.core.refunds import Refund
+from billsmith.core.payments.corrections import CreditNote, WriteOff
+from billsmith.core.payments.disputes import Dispute
+from billsmith.core.payments.payment import Allocation, Attempt, Payment, Share
+from billsmith.core.payments.refunds import Refund
 from billsmith.store.pool import Connection
 from billsmith.store.queries import load
 

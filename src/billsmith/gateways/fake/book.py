@@ -17,7 +17,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from billsmith.core.gateway_results import OperationKind
+from billsmith.core.payments.results import OperationKind
 
 if sys.platform == "win32":
     import msvcrt

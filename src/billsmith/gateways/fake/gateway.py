@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
-from billsmith.core.gateway_results import NextAction, OperationKind, OperationResult
+from billsmith.core.payments.results import NextAction, OperationKind, OperationResult
 from billsmith.gateways.amounts import AS_ISO, LIKE_STRIPE
 from billsmith.gateways.fake import webhooks
 from billsmith.gateways.fake.book import Book, Decided, MethodChanged, Operated, Pages, Rule, Scripted

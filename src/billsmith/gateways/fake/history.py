@@ -5,7 +5,7 @@ from datetime import datetime
 
 import msgspec
 
-from billsmith.core.gateway_results import (
+from billsmith.core.payments.results import (
     GatewayDispute,
     NextAction,
     OperationKind,

@@ -7,8 +7,8 @@ from decimal import Decimal, InvalidOperation
 
 import msgspec
 
-from billsmith.core.gateway_results import OperationKind, OperationStatus
 from billsmith.core.money import is_plain, percent_of, round_half_away
+from billsmith.core.payments.results import OperationKind, OperationStatus
 from billsmith.gateways.fake.book import Entry, Operated, Pages, Rule, Turned
 from billsmith.gateways.fake.history import disputes_by, refundable_minor, standing
 from billsmith.gateways.fake.script import DECLINES, TOKEN, Behaviour, UnknownWord, behaviour_of

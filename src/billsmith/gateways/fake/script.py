@@ -11,7 +11,7 @@ from typing import Literal
 
 import msgspec
 
-from billsmith.core.gateway_results import Decline, DeclineBucket
+from billsmith.core.payments.results import Decline, DeclineBucket
 
 TOKEN = re.compile(r"tok_[a-z0-9_.]{1,200}")
 

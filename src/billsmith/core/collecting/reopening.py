@@ -7,15 +7,15 @@ from typing import Any, Literal
 import msgspec
 from msgspec.structs import replace
 
-from billsmith.core.collecting import failed_plan
-from billsmith.core.collection import COLLECTION_ENDED
+from billsmith.core.collecting.plans import failed_plan
 from billsmith.core.credits import Credit, returned
 from billsmith.core.decisions import Decision, credit_changed, invoice_changed, posted, row_changed
-from billsmith.core.gateway_results import Decline, DeclineBucket
 from billsmith.core.ids import CreditId, DisputeId, InvoiceId, RefundId
 from billsmith.core.invoices import Invoice
 from billsmith.core.ledger import CUSTOMER_CREDIT, PAYABLE, RECEIVABLE, SUSPENSE, Posting, PostingKind
-from billsmith.core.payments import Allocation, Payment
+from billsmith.core.payments.payment import Allocation, Payment
+from billsmith.core.payments.policy import COLLECTION_ENDED
+from billsmith.core.payments.results import Decline, DeclineBucket
 
 REVERSED = Decline(
     DeclineBucket.RETRY_LATER, "reversed", "Your bank returned the payment.", "the bank returned the payment"

@@ -7,13 +7,13 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
-from billsmith.core.collection import TRANSPORT_RETRY, CollectionPolicy, retry_at
 from billsmith.core.decisions import Decision, Standing, invoice_changed, row_changed
-from billsmith.core.gateway_results import Decline, DeclineBucket, OperationKind
 from billsmith.core.ids import AttemptId, PaymentId, PaymentMethodId
 from billsmith.core.invoices import Invoice
-from billsmith.core.payment_methods import PaymentMethod, usable
-from billsmith.core.payments import Attempt, NotCollectable, Payment, Share
+from billsmith.core.payments.methods import PaymentMethod, usable
+from billsmith.core.payments.payment import Attempt, NotCollectable, Payment, Share
+from billsmith.core.payments.policy import TRANSPORT_RETRY, CollectionPolicy, retry_at
+from billsmith.core.payments.results import Decline, DeclineBucket, OperationKind
 
 _SUPERSEDED_BY_DEFAULT = ("no_method", "retrying", "failed")
 

@@ -8,12 +8,12 @@ from datetime import date, datetime
 
 from msgspec.structs import replace
 
-from billsmith.core.collection import COLLECTION_ENDED
-from billsmith.core.corrections import CorrectionInvalid, CorrectionRefused, WriteOff
 from billsmith.core.decisions import Decision, invoice_changed, posted, row_changed
 from billsmith.core.ids import WriteOffId
 from billsmith.core.invoices import Invoice
 from billsmith.core.ledger import BAD_DEBT, RECEIVABLE, Posting
+from billsmith.core.payments.corrections import CorrectionInvalid, CorrectionRefused, WriteOff
+from billsmith.core.payments.policy import COLLECTION_ENDED
 from billsmith.core.text import DESCRIPTION_LENGTH, block_of_text
 
 

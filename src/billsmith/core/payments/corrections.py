@@ -1,4 +1,4 @@
-"""What corrects a finalised invoice downwards: credit notes and write-offs. How: `correcting.py`, `writing_off.py`."""
+"""What corrects a finalised invoice downwards: credit notes and write-offs. How: `correcting/`."""
 
 from datetime import date, datetime
 

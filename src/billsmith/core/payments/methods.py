@@ -5,9 +5,9 @@ from typing import Any, Literal
 
 import msgspec
 
-from billsmith.core.gateway_results import NextAction
 from billsmith.core.ids import CustomerId, GatewayAccountId, PaymentMethodId, TenantId
-from billsmith.core.payments import MethodKind
+from billsmith.core.payments.payment import MethodKind
+from billsmith.core.payments.results import NextAction
 from billsmith.errors import Conflict, Invalid
 
 

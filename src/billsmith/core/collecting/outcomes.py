@@ -11,9 +11,9 @@ from uuid import UUID
 import msgspec
 from msgspec.structs import replace
 
-from billsmith.core.collecting import failed_plan
-from billsmith.core.collection import COLLECTION_ENDED
-from billsmith.core.corrections import WriteOff
+from billsmith.core.collecting.plans import failed_plan
+from billsmith.core.correcting.voiding import Voidable, voided
+from billsmith.core.correcting.write_offs import write_offs_reversed, written_off
 from billsmith.core.credits import new_credit
 from billsmith.core.decisions import (
     Decision,
@@ -25,15 +25,15 @@ from billsmith.core.decisions import (
     settled_if_paid,
     with_credit,
 )
-from billsmith.core.gateway_results import Decline, OperationResult, OperationStatus
 from billsmith.core.ids import CreditId, InvoiceId, RefundId, WriteOffId
 from billsmith.core.invoices import Invoice
 from billsmith.core.ledger import CUSTOMER_CREDIT, FEES, PAYABLE, RECEIVABLE, SUSPENSE, Posting, PostingKind
-from billsmith.core.payments import Allocation, AllocationRefused, Attempt, Payment, Share
-from billsmith.core.refunds import Refund
+from billsmith.core.payments.corrections import WriteOff
+from billsmith.core.payments.payment import Allocation, AllocationRefused, Attempt, Payment, Share
+from billsmith.core.payments.policy import COLLECTION_ENDED
+from billsmith.core.payments.refunds import Refund
+from billsmith.core.payments.results import Decline, OperationResult, OperationStatus
 from billsmith.core.time_zones import local_day
-from billsmith.core.voiding import Voidable, voided
-from billsmith.core.writing_off import write_offs_reversed, written_off
 
 _MAY_CHANGE = ("sent", "authorized", "pending", "requires_action", "unknown")
 
@@ -103,7 +103,7 @@ def recorded(
         case OperationStatus.AUTHORIZED:
             return _waits(decision, paying, OperationStatus.PENDING)
         case OperationStatus.REVERSED:
-            raise AssertionError("a reversal is recorded by reversing.py")
+            raise AssertionError("a reversal is recorded by reopening.py")
         case _:
             decline = None if not_submitted else result.decline
             return _failed(decision, paying, result.status, decline, at, fresh)

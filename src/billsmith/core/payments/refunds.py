@@ -1,12 +1,12 @@
-"""Refunds: a thing of its own with its own state. How they change: `refunding.py`. Rule: docs/rules/refunds.md"""
+"""Refunds: things with states of their own. How they change: `collecting/refunding.py`. Rule: docs/rules/refunds.md"""
 
 from datetime import datetime
 from typing import Literal
 
 import msgspec
 
-from billsmith.core.gateway_results import Decline
 from billsmith.core.ids import CreditId, CreditNoteId, CustomerId, InvoiceId, PaymentId, RefundId, TenantId
+from billsmith.core.payments.results import Decline
 from billsmith.errors import Conflict, Invalid
 
 RefundStatus = Literal["pending", "succeeded", "failed", "cancelled"]

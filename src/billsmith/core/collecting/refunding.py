@@ -8,16 +8,16 @@ from uuid import UUID
 import msgspec
 from msgspec.structs import replace
 
-from billsmith.core.correcting import Corrected, note_lines, note_postings, refund_note
+from billsmith.core.collecting.reopening import Paid, Source, given_back
+from billsmith.core.correcting.credit_notes import Corrected, note_lines, note_postings, refund_note
 from billsmith.core.credits import Credit, new_credit
 from billsmith.core.decisions import Decision, credit_changed, invoice_changed, posted, row_changed, with_credit
-from billsmith.core.gateway_results import Decline
 from billsmith.core.ids import CreditId, CreditNoteId, RefundId
 from billsmith.core.invoices import Invoice
 from billsmith.core.ledger import CUSTOMER_CREDIT, Posting
-from billsmith.core.payments import Payment
-from billsmith.core.refunds import LineAmount, Refund, RefundInvalid, RefundRefused
-from billsmith.core.reopening import Paid, Source, given_back
+from billsmith.core.payments.payment import Payment
+from billsmith.core.payments.refunds import LineAmount, Refund, RefundInvalid, RefundRefused
+from billsmith.core.payments.results import Decline
 from billsmith.core.text import DESCRIPTION_LENGTH, block_of_text, metadata
 
 

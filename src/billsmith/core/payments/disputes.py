@@ -1,4 +1,4 @@
-"""Disputes: a payer's bank takes money back, for good or for the time being. How they change: `disputing.py`."""
+"""Disputes: a payer's bank takes money back, for good or not. How they change: `collecting/disputing.py`."""
 
 from datetime import datetime
 from typing import Literal

@@ -7,16 +7,22 @@ from fractions import Fraction
 import msgspec
 from msgspec.structs import replace
 
-from billsmith.core.corrections import CorrectionInvalid, CorrectionRefused, CreditNote, CreditNoteLine, WriteOff
+from billsmith.core.correcting.write_offs import write_offs_reversed
 from billsmith.core.credits import new_credit
 from billsmith.core.decisions import Decision, invoice_changed, posted, row_changed, settled_if_paid, with_credit
 from billsmith.core.ids import CreditId, CreditNoteId
 from billsmith.core.invoices import Invoice, Line
 from billsmith.core.ledger import BILLED_REVENUE, CUSTOMER_CREDIT, RECEIVABLE, TAX_PAYABLE, Posting, PostingKind
 from billsmith.core.money import round_half_away
-from billsmith.core.refunds import LineAmount
+from billsmith.core.payments.corrections import (
+    CorrectionInvalid,
+    CorrectionRefused,
+    CreditNote,
+    CreditNoteLine,
+    WriteOff,
+)
+from billsmith.core.payments.refunds import LineAmount
 from billsmith.core.text import DESCRIPTION_LENGTH, block_of_text
-from billsmith.core.writing_off import write_offs_reversed
 
 
 class Corrected(msgspec.Struct, frozen=True, gc=False):

@@ -4,13 +4,13 @@ from datetime import date, datetime
 
 from msgspec.structs import replace
 
+from billsmith.core.collecting.reopening import Paid, Source, given_back
 from billsmith.core.decisions import Decision, posted, row_changed
-from billsmith.core.disputes import Dispute
-from billsmith.core.gateway_results import GatewayDispute
 from billsmith.core.ids import DisputeId
 from billsmith.core.ledger import DISPUTE_LOSSES, DISPUTED, Posting, PostingKind
-from billsmith.core.payments import Payment
-from billsmith.core.reopening import Paid, Source, given_back
+from billsmith.core.payments.disputes import Dispute
+from billsmith.core.payments.payment import Payment
+from billsmith.core.payments.results import GatewayDispute
 
 
 def dispute_opened(

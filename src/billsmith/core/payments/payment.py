@@ -1,11 +1,10 @@
-"""Payments: money that moved or may have, the attempts to move it, and what it pays. How they change: `settling.py`."""
+"""Payments: money that moved or may have, the attempts to move it, and what it pays. How they change: `collecting/`."""
 
 from datetime import date, datetime
 from typing import Any, Literal
 
 import msgspec
 
-from billsmith.core.gateway_results import Decline, NextAction, OperationKind
 from billsmith.core.ids import (
     AttemptId,
     CustomerId,
@@ -16,6 +15,7 @@ from billsmith.core.ids import (
     RefundId,
     TenantId,
 )
+from billsmith.core.payments.results import Decline, NextAction, OperationKind
 from billsmith.errors import Conflict, Invalid
 
 PaymentStatus = Literal["processing", "action_required", "succeeded", "failed", "cancelled", "reversed"]

@@ -6,9 +6,8 @@ from datetime import date, datetime
 import msgspec
 from msgspec.structs import replace
 
-from billsmith.core.collection import COLLECTION_ENDED
-from billsmith.core.correcting import Corrected, left_of_lines
-from billsmith.core.corrections import CorrectionRefused
+from billsmith.core.correcting.credit_notes import Corrected, left_of_lines
+from billsmith.core.correcting.write_offs import write_offs_reversed
 from billsmith.core.credits import Credit, returned
 from billsmith.core.decisions import Decision, credit_changed, invoice_changed, posted
 from billsmith.core.ids import CreditId
@@ -23,7 +22,8 @@ from billsmith.core.ledger import (
     Posting,
     PostingKind,
 )
-from billsmith.core.writing_off import write_offs_reversed
+from billsmith.core.payments.corrections import CorrectionRefused
+from billsmith.core.payments.policy import COLLECTION_ENDED
 
 
 class Drawn(msgspec.Struct, frozen=True, gc=False):

@@ -1,0 +1,1 @@
+"""Collecting what is owed, and what becomes of money that came: plans, outcomes, refunds, disputes, reversals."""

@@ -1,0 +1,1 @@
+"""Correcting a finalised invoice: credit notes, write-offs, voiding."""
