@@ -6,22 +6,27 @@ from typing import Any
 import msgspec
 
 from billsmith.actions.context import Context
+from billsmith.actions.money_objects import money_object
 from billsmith.actions.objects import changeable_state, credit_object, customer_object, invoice_object
 from billsmith.core.credits import Credit
 from billsmith.core.customers import Customer
+from billsmith.core.decisions import Decision, Row, Standing
 from billsmith.core.facts import Fact
-from billsmith.core.ids import CustomerId, EventId, InvoiceId, TransferId, shard_of, show_id
+from billsmith.core.ids import CreditId, CustomerId, EventId, InvoiceId, TransferId, shard_of, show_id
 from billsmith.core.invoices import Document, Invoice, Line
-from billsmith.core.invoicing import Decision, Standing
 from billsmith.core.ledger import Posting
-from billsmith.core.numbers import series_for
+from billsmith.core.numbers import credit_note_series, series_for
+from billsmith.core.payments.corrections import CreditNote
+from billsmith.core.payments.payment import Share
 from billsmith.core.tenants import Tenant
 from billsmith.errors import NotFound
+from billsmith.store import corrections as correction_rows
 from billsmith.store import customers as customer_rows
 from billsmith.store import invoices as invoice_rows
 from billsmith.store import ledger as ledger_rows
 from billsmith.store.events import Cause, EventRow, insert_events
 from billsmith.store.pool import Connection
+from billsmith.store.rows import save_rows
 
 Standings = dict[CustomerId, Standing]
 Lines = dict[InvoiceId, tuple[Line, ...]]
@@ -48,9 +53,16 @@ async def lock_standings(
     credits_ = await ledger_rows.credits_left(connection, tenant.id, wanted)
     owing = [id_ for id_ in owed if id_ in found and found[id_].draw_credit]
     owed_by = await invoice_rows.owed_invoices(connection, tenant.id, owing) if owing else {}
+    parent_ids = {parent for id_ in wanted if (parent := found[id_].parent_id) is not None}
+    parents = await customer_rows.get_customers(connection, tenant.id, parent_ids) if parent_ids else {}
     return {
         id_: Standing(
-            tenant, found[id_], balances.get(id_, {}), tuple(credits_.get(id_, ())), tuple(owed_by.get(id_, ()))
+            tenant,
+            found[id_],
+            balances.get(id_, {}),
+            tuple(credits_.get(id_, ())),
+            tuple(owed_by.get(id_, ())),
+            None if (parent_id := found[id_].parent_id) is None else parents.get(parent_id),
         )
         for id_ in wanted
     }
@@ -70,6 +82,8 @@ class Changes(msgspec.Struct):
     invoices: dict[InvoiceId, Invoice] = {}
     credits: dict[Any, Credit] = {}
     new_credits: set[Any] = set()
+    rows: list[Row] = []
+    shares: list[Share] = []
     postings: list[tuple[CustomerId, TransferId, Posting]] = []
     facts: list[Fact] = []
     standings: Standings = {}
@@ -81,6 +95,8 @@ class Changes(msgspec.Struct):
         self.invoices.update({invoice.id: invoice for invoice in decision.invoices})
         self.credits.update({credit.id: credit for credit in decision.credits})
         self.new_credits.update(fact.object_id for fact in decision.facts if fact.type == "credit.created")
+        self.rows += decision.rows
+        self.shares += decision.shares
         self.facts += decision.facts
         ids = context.ids.many(len(decision.postings), shard_of(customer_id))
         self.postings += [
@@ -110,13 +126,23 @@ async def save(
     if settled := [invoice for id_, invoice in changes.invoices.items() if id_ not in lines]:
         await invoice_rows.settle_invoices(connection, tenant_id, settled)
     await _save_credits(connection, changes, tenant_id)
+    if changes.rows:
+        await save_rows(connection, tenant_id, changes.rows, changes.shares)
     if changes.postings:
         await ledger_rows.insert_transfers(connection, tenant_id, cause.id, changes.postings)
+        await _save_draws(connection, changes, tenant_id)
         before = {id_: loaded[id_].balances for id_ in changes.standings}
         now = {id_: standing.balances for id_, standing in changes.standings.items()}
         await customer_rows.save_balances(connection, tenant_id, before, now)
     await record_facts(connection, context, cause, changes.facts, lines)
+    await _number_notes(connection, cause, changes.rows)
     return await _number(connection, changes.standings, new)
+
+
+async def _number_notes(connection: Connection, cause: Cause, rows: Sequence[Row]) -> None:
+    """Before invoices: series are locked in the order of their names."""
+    if notes := [row.id for row in rows if isinstance(row, CreditNote)]:
+        await correction_rows.number_credit_notes(connection, cause.tenant_id, notes, credit_note_series())
 
 
 async def _number(connection: Connection, standings: Standings, new: Sequence[Invoice]) -> dict[InvoiceId, str]:
@@ -126,6 +152,19 @@ async def _number(connection: Connection, standings: Standings, new: Sequence[In
         if invoice.finalised_at is not None
     ]
     return await invoice_rows.take_numbers(connection, new[0].tenant_id, wanted) if wanted else {}
+
+
+async def _save_draws(connection: Connection, changes: Changes, tenant_id: Any) -> None:
+    moved: dict[tuple[CreditId, InvoiceId], int] = {}
+    for _, _, posting in changes.postings:
+        if posting.kind in _DRAWS and posting.credit_id is not None and posting.invoice_id is not None:
+            key = (posting.credit_id, posting.invoice_id)
+            moved[key] = moved.get(key, 0) + _DRAWS[posting.kind] * posting.amount_minor
+    if moved:
+        await ledger_rows.save_draws(connection, tenant_id, moved)
+
+
+_DRAWS = {"credit_drawn": 1, "credit_returned": -1}
 
 
 async def _save_credits(connection: Connection, changes: Changes, tenant_id: Any) -> None:
@@ -170,4 +209,4 @@ def _stored(subject: Any, lines: Lines) -> Any:
         return customer_object(subject)
     if isinstance(subject, Credit):
         return credit_object(subject)
-    return subject
+    return money_object(subject)

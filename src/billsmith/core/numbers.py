@@ -7,6 +7,7 @@ from billsmith.core.ids import show_id
 from billsmith.core.tenants import Tenant
 
 TENANT_SERIES = "tenant"
+CREDIT_NOTE_DIGITS = 6
 # 60 bits, 50 of them random: among a million customers two share them once in a million times. Eight characters would
 # be shared in every second such tenant.
 _PREFIX_LENGTH = 12
@@ -31,6 +32,11 @@ def series_for(tenant: Tenant, customer: Customer) -> NumberSeries:
     id_text = show_id("customer", customer.id)
     prefix = customer.number_prefix or id_text[-_PREFIX_LENGTH:].upper() + "-"
     return NumberSeries(id_text, prefix, digits)
+
+
+def credit_note_series() -> NumberSeries:
+    """The tenant's one series of credit notes."""
+    return NumberSeries("credit_note", "CN-", CREDIT_NOTE_DIGITS)
 
 
 def show_number(series: NumberSeries, sequence: int) -> str:

@@ -1,6 +1,7 @@
 """Invoices, their lines and their numbers."""
 
 from collections.abc import Iterable, Sequence
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -174,6 +175,53 @@ async def take_block(connection: Connection, tenant_id: TenantId, series: str, c
         await connection.execute(_SQL["begin_series"], tenant_id, series)
         following = await connection.fetchval(_SQL["take_numbers"], tenant_id, series, count)
     return int(following) - count
+
+
+class DueInvoice(msgspec.Struct, frozen=True, gc=False):
+    """An invoice whose time to be collected has come."""
+
+    tenant_id: TenantId
+    customer_id: CustomerId
+    id: InvoiceId
+    due_at: datetime
+
+
+async def collect_due(
+    connection: Connection | Pool, at: datetime, limit: int, tenant_id: TenantId | None = None
+) -> list[DueInvoice]:
+    """Invoices to be collected, longest due first: of one tenant, or of all who live in the real time."""
+    if tenant_id is None:
+        rows = await connection.fetch(_SQL["collect_due"], at, limit)
+    else:
+        rows = await connection.fetch(_SQL["collect_due_of_tenant"], tenant_id, at, limit)
+    return [DueInvoice(*row) for row in rows]
+
+
+async def adjusting_invoices(
+    connection: Connection | Pool, tenant_id: TenantId, ids: Iterable[UUID]
+) -> list[tuple[InvoiceId, InvoiceId, str]]:
+    """(corrected invoice, supplementary invoice, its status)."""
+    return [tuple(row) for row in await connection.fetch(_SQL["adjusting_invoices"], tenant_id, *split_ids(ids))]
+
+
+class Uncollectable(msgspec.Struct, frozen=True, gc=False):
+    """What one customer owes that nothing collects by itself, of one currency and one reason."""
+
+    customer_id: CustomerId
+    currency: str
+    collection_state: str
+    collection_reason: str | None
+    invoices: int
+    owed_minor: int
+    oldest_due_on: date
+
+
+async def uncollectable_customers(
+    connection: Connection | Pool, tenant_id: TenantId, after: CustomerId | None, limit: int
+) -> list[Uncollectable]:
+    """Customers that can't be charged, in the order of their ids, one row per currency and reason."""
+    rows = await connection.fetch(_SQL["uncollectable_customers"], tenant_id, after, limit)
+    return [Uncollectable(*row) for row in rows]
 
 
 def _invoice(row: Iterable[Any]) -> Invoice:

@@ -156,7 +156,7 @@ CREATE TABLE attempts (
 CREATE INDEX attempts_of_payment ON attempts (shard, payment_id, id);
 CREATE INDEX attempts_due ON attempts (next_check_at) WHERE next_check_at IS NOT NULL;
 CREATE INDEX attempts_unknown ON attempts (tenant_id, id DESC) WHERE status = 'unknown';
-CREATE INDEX attempts_of_method ON attempts (shard, payment_method_id, sent_at) WHERE payment_method_id IS NOT NULL;
+CREATE INDEX attempts_of_method ON attempts (shard, payment_method_id, created_at) WHERE payment_method_id IS NOT NULL;
 
 CREATE TABLE attempt_invoices (
     shard smallint NOT NULL,
@@ -341,6 +341,7 @@ ALTER TABLE transfers ADD COLUMN write_off_id uuid;
 ALTER TABLE transfers ADD COLUMN to_customer_id uuid;
 
 ALTER TABLE idempotency_keys ADD COLUMN subject text;
+ALTER TABLE idempotency_keys ADD COLUMN lease_until timestamptz;
 
 ALTER TABLE operations DROP CONSTRAINT operations_kind_check;
 ALTER TABLE operations DROP CONSTRAINT operations_status_check;

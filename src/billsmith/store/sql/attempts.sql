@@ -56,7 +56,7 @@ SELECT attempt_id FROM attempt_invoices WHERE tenant_id = $1 AND shard = $2 AND 
 -- Calls with a payment method since an instant: what the card networks count.
 SELECT payment_method_id, count(*) AS tries FROM unnest($2::smallint[], $3::uuid[]) AS wanted (shard, method)
 JOIN attempts ON attempts.shard = wanted.shard AND payment_method_id = wanted.method
-WHERE tenant_id = $1 AND sent_at >= $4 AND kind = 'charge'
+WHERE tenant_id = $1 AND created_at >= $4 AND kind = 'charge'
 GROUP BY payment_method_id;
 
 -- name: checks_due
