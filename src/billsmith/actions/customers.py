@@ -1,5 +1,6 @@
 """Customers: created, changed, deleted, looked up."""
 
+import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from billsmith.core.customers import (
     check_parent,
     deleted_customer,
     details_of,
+    external_id,
     new_customer,
     today_of,
 )
@@ -24,6 +26,7 @@ from billsmith.core.ids import CustomerId, MalformedId, SnapshotId, TenantId, re
 from billsmith.core.invoicing import Decision, draw_available
 from billsmith.core.ledger import Balance
 from billsmith.core.tenants import Tenant
+from billsmith.core.text import UnusableText
 from billsmith.errors import Conflict, NotFound
 from billsmith.store import customers as customer_rows
 from billsmith.store import tenants as tenant_rows
@@ -130,10 +133,11 @@ async def get_customers(context: Context, tenant: Tenant, ids: Iterable[UUID]) -
 async def list_customers(context: Context, tenant: Tenant, filters: Filters) -> list[Customer]:
     """A page of customers, newest first; one more than asked for if there are more. Raises FilterTooBroad."""
     if (name := filters.equal.get("external_id")) is not None:
-        found = await customer_rows.find_external_ids(context.pool, tenant.id, [name])
-        if name not in found:
+        meant = (await _named(context, tenant, [name])).get(name)
+        if meant is None:
             return []
-        filters = msgspec.structs.replace(filters, customer_id=found[name])
+        others = {column: value for column, value in filters.equal.items() if column != "external_id"}
+        filters = msgspec.structs.replace(filters, customer_id=meant, equal=others)
     return await customer_rows.list_customers(context.pool, tenant.id, filters)
 
 
@@ -155,9 +159,18 @@ async def resolve_customers(
 ) -> dict[str, CustomerId | NotFound]:
     """Like `resolve_customer` for many, in one query; what is not found has its error for a value."""
     wanted = set(references)
-    names = [reference for reference in wanted if not reference.startswith("cus_")]
-    found = await customer_rows.find_external_ids(context.pool, tenant.id, names) if names else {}
+    found = await _named(context, tenant, [reference for reference in wanted if not reference.startswith("cus_")])
     return {reference: _meant(reference, found) for reference in wanted}
+
+
+async def _named(context: Context, tenant: Tenant, texts: Iterable[str]) -> dict[str, CustomerId]:
+    """Whose external ids these texts are, however they are written; a text that can't be stored is nobody's."""
+    names: dict[str, str] = {}
+    for text in texts:
+        with contextlib.suppress(UnusableText):
+            names[text] = external_id(text) or text
+    found = await customer_rows.find_external_ids(context.pool, tenant.id, names.values()) if names else {}
+    return {text: found[name] for text, name in names.items() if name in found}
 
 
 def _meant(reference: str, found: dict[str, CustomerId]) -> CustomerId | NotFound:
