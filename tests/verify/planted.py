@@ -338,6 +338,11 @@ PARENTS = [
             f"UPDATE import_documents SET invoice_id = '{NOBODY}' WHERE document = '{{v}}'"),
     Planted("tenant_parties", "snapshot_id", TENANT, f"UPDATE tenants SET snapshot_id = '{NOBODY}' WHERE id = '{{v}}'"),
     Planted("tenant_parents", "tenant_id", _CAUSE, _set("causes", f"tenant_id = '{NOBODY}'"), "", _CROSSES),
+    Planted("tenant_parents", "tenant_id", "SELECT snapshot_id FROM tenants WHERE name = 'First'",
+            _set("party_snapshots", f"tenant_id = '{NOBODY}'")),
+    Planted("tenant_parents", "tenant_id", "SELECT 'answer once'",
+            f"INSERT INTO idempotency_keys (tenant_id, key, fingerprint, status, expires_at)"
+            f" VALUES ('{NOBODY}', 'once', '', 'running', '2026-01-01')"),
     Planted("tenant_parents", "tenant_id", "SELECT 'series tenant'",
             f"UPDATE number_series SET tenant_id = '{NOBODY}' WHERE series = 'tenant'", "", _NUMBERS),
 ]  # fmt: skip
