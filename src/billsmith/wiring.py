@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import importlib
+import threading
 import zoneinfo
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING
@@ -14,7 +16,7 @@ from billsmith.clock import Clock
 from billsmith.config import Settings
 from billsmith.errors import BillsmithError
 from billsmith.ids import IdMaker
-from billsmith.store import migrations
+from billsmith.store import databases, migrations
 from billsmith.store.clock import database_clock
 from billsmith.store.pool import DatabaseUnavailable, Pool, connect_as_owner, open_pool
 
@@ -112,7 +114,7 @@ async def examine_database(settings: Settings, owner_url: str) -> DatabaseState:
             pass
     except BillsmithError as error:
         refusal = error
-    return DatabaseState(f"{version.major}.{version.minor}", waiting, refusal, offset.total_seconds())
+    return DatabaseState(f"{version.major}.{version.micro}", waiting, refusal, offset.total_seconds())
 
 
 @contextlib.asynccontextmanager
@@ -123,6 +125,19 @@ async def _following(pool: Pool, clock: Clock) -> AsyncIterator[None]:
     finally:
         following.cancel()
         await asyncio.wait([following])
+
+
+async def make_database_anew(server_url: str, name: str) -> str:
+    """The URL of an empty database of this name beside the one named; one that was there is gone.
+
+    Raises DatabaseUnavailable, DatabaseNotMade.
+    """
+    return await databases.make_anew(server_url, name)
+
+
+async def remove_database(server_url: str, name: str) -> None:
+    """Drop a database that `make_database_anew` made. Raises DatabaseUnavailable, DatabaseNotMade."""
+    await databases.remove(server_url, name)
 
 
 async def _follow_database_clock(pool: Pool, clock: Clock) -> None:
@@ -142,6 +157,11 @@ def make_api(context: Context) -> "FastAPI":
     from billsmith.api.app import make_app  # noqa: PLC0415  commands that serve nothing need not load the framework
 
     return make_app(context)
+
+
+def preload_api() -> None:
+    """Load the framework aside, while this thread waits for the database: it takes longer than anything else."""
+    threading.Thread(target=importlib.import_module, args=("billsmith.api.app",), daemon=True).start()
 
 
 def make_worker(context: Context) -> "Worker":

@@ -385,7 +385,7 @@ async def _load_paying(connection: Connection, context: Context, standing: Stand
     }
     tries = await _tries(connection, context, tenant, attempt.payment_method_id)
     allocations = await payment_rows.get_allocations(connection, tenant.id, [payment.id])
-    return Paying(payment, attempt, tuple(shares), invoices, tuple(allocations), write_offs, voidables, tries)
+    return Paying(payment, attempt, tuple(shares), dict(invoices), tuple(allocations), write_offs, voidables, tries)
 
 
 async def _tries(connection: Connection, context: Context, tenant: Tenant, method_id: PaymentMethodId | None) -> int:
@@ -408,9 +408,8 @@ async def _note_silence(context: Context, call: Call, silent: Sequence[Sending])
             attempt = attempts[sending.attempt.id]
             if attempt.version != sending.attempt.version or not attempt.is_live:
                 continue
-            result = OperationResult(
-                OperationStatus(attempt.status) if attempt.status != "sent" else OperationStatus.UNKNOWN
-            )
+            status = OperationStatus.UNKNOWN if attempt.status == "sent" else OperationStatus(attempt.status)
+            result = OperationResult(status)
             next_check_at = _next_check(context, attempt, result, cause.caused_at)
             later = replace(
                 attempt, next_check_at=next_check_at, checks=attempt.checks + 1, version=attempt.version + 1

@@ -1,8 +1,11 @@
 """One call of one verb: who asks and why, its idempotency key, and the one transaction it is carried out in."""
 
+import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any, Generic, TypeVar
+from uuid import UUID
 
 import msgspec
 
@@ -11,11 +14,15 @@ from billsmith.core.ids import CauseId, shard_of
 from billsmith.core.tenants import Tenant
 from billsmith.errors import Conflict, Invalid
 from billsmith.store import idempotency
+from billsmith.store import tenants as tenant_rows
 from billsmith.store.events import Cause, insert_cause
-from billsmith.store.pool import Connection
-from billsmith.store.transaction import transact
+from billsmith.store.idempotency import StoredAnswer
+from billsmith.store.pool import Connection, DatabaseUnavailable
+from billsmith.store.transaction import CommitUnknown, transact
 
 KEYS_KEPT = timedelta(days=30)
+LOOK_AGAIN_AFTER_SECONDS = (0.05, 0.2, 0.5, 1, 2, 4, 8)
+"""When a commit whose reply was lost is looked up; a database that restarts is back within that time, mostly."""
 
 T = TypeVar("T")
 
@@ -43,6 +50,8 @@ class Call(msgspec.Struct, frozen=True, gc=False):
     request_id: str
     reason: str | None = None
     keyed: Keyed | None = None
+    clock_holder: UUID | None = None
+    """Set on what belongs to the advance that is moving its sandbox's clock; all others have to wait for its end."""
 
 
 class Outcome(msgspec.Struct, Generic[T], frozen=True, gc=False):
@@ -71,27 +80,58 @@ class KeyRunning(Conflict):
     code = "idempotency_key_running"
 
 
+class ClockMoving(Conflict):
+    """The clock of this sandbox is being moved; writes wait until it stands still."""
+
+    code = "clock_moving"
+
+
 async def carry_out(context: Context, call: Call, verb: Callable[[Connection, Cause], Awaitable[T]]) -> Outcome[T]:
     """Do `verb` in one transaction, under its key if it has one; the answer is stored in that same transaction.
 
     A repeat gets the stored answer. An error rolls back everything, the key too, so that it can be used again. A call
-    without a key always has a result. Raises KeyReused, KeyRunning and whatever the verb raises.
+    without a key always has a result. If the reply to the commit is lost, its cause is looked up, and `verb` is done
+    again only if that is not there. Raises KeyReused, KeyRunning, ClockMoving, CommitUnknown, and whatever the verb
+    raises.
     """
+    cause = cause_of(context, call)
+    ended: list[Outcome[T]] = []
 
     async def work(connection: Connection) -> Outcome[T]:
+        # What has ended once was sent to be committed. If its cause is there, or is just coming, it came through.
+        if ended and not await insert_cause(connection, cause):
+            return ended[-1]
+        current = await _at_its_time(connection, context, call, cause)
         keyed = call.keyed
         if keyed is not None and (stored := await _stored_answer(connection, context, call, keyed)) is not None:
             return Outcome(None, stored, replayed=True)
-        cause = cause_of(context, call)
-        await insert_cause(connection, cause)
-        result = await verb(connection, cause)
-        if keyed is None:
-            return Outcome(result)
-        answer = keyed.reply(result)
-        await idempotency.complete_key(connection, call.tenant.id, keyed.key, answer.status, answer.body)
-        return Outcome(result, answer)
+        if not ended:
+            await insert_cause(connection, current)
+        result = await verb(connection, current)
+        answer = None
+        if keyed is not None:
+            answer = keyed.reply(result)
+            await idempotency.complete_key(connection, call.tenant.id, keyed.key, answer.status, answer.body)
+        ended.append(Outcome(result, answer))
+        return ended[-1]
 
-    return await transact(context.pool, work)
+    try:
+        return await transact(context.pool, work)
+    except CommitUnknown as error:
+        unknown = error
+    for seconds in LOOK_AGAIN_AFTER_SECONDS:
+        await asyncio.sleep(seconds)
+        with contextlib.suppress(DatabaseUnavailable):
+            return await transact(context.pool, work)
+    raise unknown
+
+
+async def answered_before(context: Context, call: Call) -> Outcome[Any] | None:
+    """The answer stored under the call's key, for a verb of several transactions. Raises KeyReused, KeyRunning."""
+    if call.keyed is None:
+        return None
+    stored = await idempotency.get_key(context.pool, call.tenant.id, call.keyed.key)
+    return None if stored is None else Outcome(None, _same_answer(stored, call.keyed), replayed=True)
 
 
 def cause_of(context: Context, call: Call) -> Cause:
@@ -106,6 +146,18 @@ def cause_of(context: Context, call: Call) -> Cause:
     )
 
 
+async def _at_its_time(connection: Connection, context: Context, call: Call, cause: Cause) -> Cause:
+    """The cause at the tenant's time, which in a sandbox stands still from here on until the transaction ends."""
+    if call.tenant.mode == "live":
+        return cause
+    clock = await tenant_rows.share_clock(connection, call.tenant.id)
+    assert clock is not None, "a tenant is never deleted"
+    held = clock.held_until is not None and clock.held_until > context.clock.wall()
+    if (held or call.clock_holder is not None) and clock.holder != call.clock_holder:
+        raise ClockMoving("the clock of this sandbox is being moved; try again when it stands still")
+    return msgspec.structs.replace(cause, caused_at=context.clock.of(clock))
+
+
 async def _stored_answer(connection: Connection, context: Context, call: Call, keyed: Keyed) -> Answer | None:
     tenant_id = call.tenant.id
     expires_at = context.clock.wall() + KEYS_KEPT
@@ -114,6 +166,10 @@ async def _stored_answer(connection: Connection, context: Context, call: Call, k
     stored = await idempotency.get_key(connection, tenant_id, keyed.key)
     if stored is None:
         raise KeyRunning("the first call with this key was just undone; try again")
+    return _same_answer(stored, keyed)
+
+
+def _same_answer(stored: StoredAnswer, keyed: Keyed) -> Answer:
     if stored.fingerprint != keyed.fingerprint:
         raise KeyReused("this idempotency key was used for another request", pointer="")
     if stored.answer is None or stored.answer_status is None:

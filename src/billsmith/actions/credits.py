@@ -1,29 +1,31 @@
 """Customer credit: granted, deleted, expired, and drawn on what is owed as soon as both exist."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 import msgspec
 
-from billsmith.actions.calls import Call, Outcome, carry_out
+from billsmith.actions.calls import Call, ClockMoving, Outcome, carry_out
 from billsmith.actions.context import Context
 from billsmith.actions.saving import lock_standing, save
 from billsmith.core.credits import Credit, NewCredit, deleted, expired, grant_posting, granted
 from billsmith.core.customers import not_deleted, today_of
 from billsmith.core.facts import FactType
 from billsmith.core.ids import CreditId, CustomerId, shard_of, show_id
-from billsmith.core.invoicing import Decision, draw_available, with_credit, without_credit
+from billsmith.core.invoicing import Decision, Standing, draw_available, with_credit, without_credit
 from billsmith.core.tenants import Tenant
-from billsmith.core.time_zones import local_day
-from billsmith.errors import NotFound
+from billsmith.errors import BillsmithError, NotFound
 from billsmith.store import ledger as ledger_rows
 from billsmith.store import tenants as tenant_rows
 from billsmith.store.events import Cause
+from billsmith.store.ledger import ExpiredCredit
 from billsmith.store.listing import Filters
-from billsmith.store.pool import Connection
+from billsmith.store.pool import Connection, DatabaseUnavailable
 
 SWEEP = 500
 """Credits looked at in one go of the sweep."""
+
+_EVER = datetime.max.replace(tzinfo=UTC)
 
 
 class CreditNotFound(NotFound):
@@ -72,8 +74,10 @@ async def delete_credit(context: Context, call: Call, id_: UUID) -> Outcome[Cred
     """Take back what is left of a credit. Raises CreditNotFound, CreditUsedUp."""
 
     async def verb(connection: Connection, cause: Cause) -> Credit:
+        customer_id = (await get_credit(context, call.tenant, id_, connection)).customer_id
+        standing = await lock_standing(connection, call.tenant, customer_id)
         credit = await get_credit(context, call.tenant, id_, connection)
-        return await _take_back(connection, context, cause, call.tenant, credit, "credit.deleted")
+        return await _take_back(connection, context, cause, standing, credit, "credit.deleted")
 
     return await carry_out(context, call, verb)
 
@@ -93,44 +97,59 @@ async def list_credits(context: Context, tenant: Tenant, filters: Filters) -> li
 
 async def next_due(context: Context, tenant: Tenant) -> datetime | None:
     """The next instant at which something of this tenant falls due: so far, a credit that expires."""
-    far = datetime.max.replace(tzinfo=context.clock.wall().tzinfo)
-    waiting = await ledger_rows.expired_credits(context.pool, far, 1, tenant.id)
+    waiting = await ledger_rows.expired_credits_of(context.pool, tenant.id, _EVER, 1)
     return waiting[0].expires_at if waiting else None
 
 
-async def expire_credits(context: Context, tenant: Tenant | None = None) -> int:
-    """Let credits go whose time is over: of one tenant by its clock, or of all that live in the real time. How many."""
-    at = context.clock.wall() if tenant is None else context.clock.of(tenant)
-    due = await ledger_rows.expired_credits(context.pool, at, SWEEP, None if tenant is None else tenant.id)
-    done = 0
-    for credit in due:
-        owner = tenant or await tenant_rows.get_tenant(context.pool, credit.tenant_id)
-        assert owner is not None
-        call = Call(owner, "worker", show_id("request", context.ids.new(shard_of(credit.customer_id))), "expired")
-        done += (await _expire(context, call, credit)).fresh
+async def expire_credits(context: Context) -> int:
+    """Let go the credits of all who live in the real time whose time is over; how many.
+
+    One that can't be let go stops no other; the first such error is raised at the end. Raises DatabaseUnavailable.
+    """
+    at = context.clock.wall()
+    done, errors = 0, []
+    page: list[ExpiredCredit] = []
+    while page := await ledger_rows.expired_credits(context.pool, at, SWEEP, page[-1] if page else None):
+        owners = await tenant_rows.get_tenants(context.pool, {due.tenant_id for due in page})
+        for due in page:
+            request_id = show_id("request", context.ids.new(shard_of(due.customer_id)))
+            try:
+                done += await _expire(context, Call(owners[due.tenant_id], "worker", request_id), due)
+            except ClockMoving:
+                continue  # the advance does it, or the next sweep
+            except DatabaseUnavailable:
+                raise
+            except BillsmithError as error:
+                errors.append(error)
+    if errors:
+        raise errors[0]
     return done
 
 
-async def _expire(context: Context, call: Call, due: ledger_rows.ExpiredCredit) -> Outcome[int]:
+async def expire_credits_of(context: Context, call: Call) -> int:
+    """Let go some of one tenant's credits whose time is over by its own clock, first to expire first; how many."""
+    due = await ledger_rows.expired_credits_of(context.pool, call.tenant.id, context.clock.of(call.tenant), SWEEP)
+    return sum([await _expire(context, call, credit) for credit in due])
+
+
+async def _expire(context: Context, call: Call, due: ExpiredCredit) -> int:
     async def verb(connection: Connection, cause: Cause) -> int:
         standing = await lock_standing(connection, call.tenant, due.customer_id)
         credit = next((credit for credit in standing.credits if credit.id == due.credit_id), None)
         if credit is None:
             return 0  # drawn or deleted since we looked
         on_its_day = msgspec.structs.replace(cause, caused_at=due.expires_at)
-        await _take_back(connection, context, on_its_day, call.tenant, credit, "credit.expired")
+        await _take_back(connection, context, on_its_day, standing, credit, "credit.expired")
         return 1
 
-    return await carry_out(context, call, verb)
+    return (await carry_out(context, msgspec.structs.replace(call, reason="expired"), verb)).fresh
 
 
 async def _take_back(
-    connection: Connection, context: Context, cause: Cause, tenant: Tenant, credit: Credit, type_: FactType
+    connection: Connection, context: Context, cause: Cause, standing: Standing, credit: Credit, type_: FactType
 ) -> Credit:
-    standing = await lock_standing(connection, tenant, credit.customer_id)
-    current = await get_credit(context, tenant, credit.id, connection)
-    on = local_day(cause.caused_at, standing.customer.time_zone)
-    changed, posting = (expired if type_ == "credit.expired" else deleted)(current, on)
+    on = today_of(standing.customer, cause.caused_at)
+    changed, posting = (expired if type_ == "credit.expired" else deleted)(credit, on)
     decision = without_credit(Decision(standing), changed, posting, type_)
     await save(connection, context, cause, {credit.customer_id: standing}, [decision], {})
     return changed

@@ -1,7 +1,10 @@
 """Customers: created, changed, deleted, looked up."""
 
+import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from uuid import UUID
+
+import msgspec
 
 from billsmith.actions.calls import Call, Outcome, carry_out
 from billsmith.actions.context import Context
@@ -14,15 +17,17 @@ from billsmith.core.customers import (
     check_parent,
     deleted_customer,
     details_of,
+    external_id,
     new_customer,
     today_of,
 )
 from billsmith.core.facts import Fact, FactType
-from billsmith.core.ids import CustomerId, SnapshotId, TenantId, find_id, shard_of, show_id
+from billsmith.core.ids import CustomerId, MalformedId, SnapshotId, TenantId, read_id, shard_of, show_id
 from billsmith.core.invoicing import Decision, draw_available
 from billsmith.core.ledger import Balance
 from billsmith.core.tenants import Tenant
-from billsmith.errors import Conflict
+from billsmith.core.text import UnusableText
+from billsmith.errors import Conflict, NotFound
 from billsmith.store import customers as customer_rows
 from billsmith.store import tenants as tenant_rows
 from billsmith.store.events import Cause
@@ -62,8 +67,8 @@ async def insert_with_snapshot(
     connection: Connection, context: Context, cause: Cause, customers: Sequence[Customer]
 ) -> None:
     """Write new customers, what documents will say of them, and the fact."""
-    for customer in customers:
-        await tenant_rows.insert_snapshot(connection, customer.tenant_id, customer.snapshot_id, as_party(customer))
+    snapshots = [(customer.snapshot_id, as_party(customer)) for customer in customers]
+    await tenant_rows.insert_snapshots(connection, cause.tenant_id, snapshots)
     await customer_rows.insert_customers(connection, customers)
     await record_facts(connection, context, cause, [_fact("customer.created", customer) for customer in customers])
 
@@ -126,7 +131,13 @@ async def get_customers(context: Context, tenant: Tenant, ids: Iterable[UUID]) -
 
 
 async def list_customers(context: Context, tenant: Tenant, filters: Filters) -> list[Customer]:
-    """A page of customers, newest first; one more than asked for if there are more."""
+    """A page of customers, newest first; one more than asked for if there are more. Raises FilterTooBroad."""
+    if (name := filters.equal.get("external_id")) is not None:
+        meant = (await _named(context, tenant, [name])).get(name)
+        if meant is None:
+            return []
+        others = {column: value for column, value in filters.equal.items() if column != "external_id"}
+        filters = msgspec.structs.replace(filters, customer_id=meant, equal=others)
     return await customer_rows.list_customers(context.pool, tenant.id, filters)
 
 
@@ -137,12 +148,38 @@ async def get_balances(context: Context, tenant: Tenant, ids: Iterable[UUID]) ->
 
 async def resolve_customer(context: Context, tenant: Tenant, reference: str) -> CustomerId:
     """The customer meant by an id, or by its external id where the text is no id. Raises CustomerNotFound."""
-    if reference.startswith("cus_"):
-        return CustomerId(find_id("customer", reference))
-    found = await customer_rows.find_external_ids(context.pool, tenant.id, [reference])
-    if reference not in found:
-        raise CustomerNotFound(f"there is no customer {reference[:80]!r}", pointer="/customer")
-    return found[reference]
+    meant = (await resolve_customers(context, tenant, [reference]))[reference]
+    if isinstance(meant, NotFound):
+        raise meant
+    return meant
+
+
+async def resolve_customers(
+    context: Context, tenant: Tenant, references: Iterable[str]
+) -> dict[str, CustomerId | NotFound]:
+    """Like `resolve_customer` for many, in one query; what is not found has its error for a value."""
+    wanted = set(references)
+    found = await _named(context, tenant, [reference for reference in wanted if not reference.startswith("cus_")])
+    return {reference: _meant(reference, found) for reference in wanted}
+
+
+async def _named(context: Context, tenant: Tenant, texts: Iterable[str]) -> dict[str, CustomerId]:
+    """Whose external ids these texts are, however they are written; a text that can't be stored is nobody's."""
+    names: dict[str, str] = {}
+    for text in texts:
+        with contextlib.suppress(UnusableText):
+            names[text] = external_id(text) or text
+    found = await customer_rows.find_external_ids(context.pool, tenant.id, names.values()) if names else {}
+    return {text: found[name] for text, name in names.items() if name in found}
+
+
+def _meant(reference: str, found: dict[str, CustomerId]) -> CustomerId | NotFound:
+    if reference in found:
+        return found[reference]
+    try:
+        return CustomerId(read_id("customer", reference))
+    except MalformedId:
+        return CustomerNotFound(f"there is no customer {reference[:80]!r}", pointer="/customer")
 
 
 async def _check_parent(connection: Connection, tenant_id: TenantId, parent_id: CustomerId) -> None:

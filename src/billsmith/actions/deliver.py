@@ -22,7 +22,7 @@ KEYS_AT_ONCE = 1000
 async def number_events(context: Context) -> int:
     """Number what waits in the outbox, for every tenant that has something there. How many events."""
     numbered = 0
-    for tenant_id in await event_rows.tenants_with_outbox(context.pool, TRANSACTIONS_AT_ONCE):
+    for tenant_id in await event_rows.tenants_with_outbox(context.pool):
         numbered += await _number_for(context, tenant_id)
     return numbered
 

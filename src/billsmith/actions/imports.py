@@ -1,6 +1,7 @@
 """Imports: customers and documents of another system, made once per (import, document) however often it is started."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Literal
 
 import msgspec
@@ -9,14 +10,14 @@ from billsmith.actions.calls import Call, carry_out
 from billsmith.actions.context import Context
 from billsmith.actions.customers import insert_with_snapshot
 from billsmith.actions.invoices import NewInvoice, Refusal, lock_for, make_invoices
-from billsmith.actions.saving import Standings
-from billsmith.core.customers import CustomerDetails, new_customer
-from billsmith.core.ids import CustomerId, InvoiceId, OperationId, SnapshotId, shard_of
-from billsmith.core.items import lines_of, total_of
+from billsmith.actions.saving import CustomerNotFound, Standings
+from billsmith.core.customers import Customer, CustomerDetails, new_customer
+from billsmith.core.ids import CreditId, CustomerId, InvoiceId, OperationId, SnapshotId, shard_of
+from billsmith.core.invoicing import Standing, finalise, new_draft
 from billsmith.core.operations import Operation
 from billsmith.core.tenants import Tenant
 from billsmith.core.text import NAME_LENGTH, line_of_text
-from billsmith.errors import Conflict
+from billsmith.errors import BillsmithError, Conflict, Invalid
 from billsmith.store import customers as customer_rows
 from billsmith.store import operations
 from billsmith.store.events import Cause
@@ -70,28 +71,67 @@ async def finish_import(context: Context, call: Call, operation: Operation) -> i
     return (await carry_out(context, call, verb)).fresh
 
 
-async def find_customers(context: Context, call: Call, external_ids: Sequence[str]) -> dict[str, CustomerId]:
-    """Which customers have these external ids."""
-    return await customer_rows.find_external_ids(context.pool, call.tenant.id, external_ids)
+async def find_import(context: Context, call: Call, name: str) -> Operation | None:
+    """The import of this name, if it was ever begun. Raises UnusableText."""
+    return await operations.find_operation(context.pool, call.tenant.id, KIND, line_of_text(name, NAME_LENGTH, "/name"))
 
 
-async def import_customers(context: Context, call: Call, given: Sequence[CustomerDetails]) -> dict[str, CustomerId]:
-    """The customers with these external ids (each must have one), made where missing. Raises Invalid kinds."""
+Customers = dict[str, CustomerId | Refusal]
+"""By external id, who it is or why there is no such customer."""
 
-    async def verb(connection: Connection, cause: Cause) -> dict[str, CustomerId]:
-        made = {}
-        for details in given:
-            ids = context.ids.many(2, context.ids.any_shard())
-            customer = new_customer(call.tenant, details, CustomerId(ids[0]), SnapshotId(ids[1]), cause.caused_at)
-            made[details.external_id or ""] = customer
-        names = {name: customer.id for name, customer in made.items()}
+
+async def find_customers(context: Context, call: Call, given: Sequence[CustomerDetails]) -> Customers:
+    """The customers with these external ids; each of `given` has one."""
+    possible, found = _possible(context, call.tenant, given, context.clock.of(call.tenant))
+    ids = await customer_rows.find_external_ids(context.pool, call.tenant.id, list(possible))
+    return found | {name: ids.get(name) or Refusal(_no_customer(name)) for name in possible}
+
+
+async def suppose_customers(context: Context, call: Call, given: Sequence[CustomerDetails]) -> Customers:
+    """What `import_customers` would answer, with ids that belong to nobody for those it would make."""
+    possible, refused = _possible(context, call.tenant, given, context.clock.of(call.tenant))
+    ids = await customer_rows.find_external_ids(context.pool, call.tenant.id, list(possible))
+    return refused | {name: ids.get(name) or customer.id for name, customer in possible.items()}
+
+
+async def import_customers(context: Context, call: Call, given: Sequence[CustomerDetails]) -> Customers:
+    """The customers with these external ids (each of `given` has one), made where missing."""
+
+    async def verb(connection: Connection, cause: Cause) -> Customers:
+        possible, refused = _possible(context, call.tenant, given, cause.caused_at)
+        names = {name: customer.id for name, customer in sorted(possible.items())}
         free = await customer_rows.claim_external_ids(connection, call.tenant.id, names)
-        new = [customer for name, customer in made.items() if name in free]
+        new = [customer for name, customer in possible.items() if name in free]
         if new:
             await insert_with_snapshot(connection, context, cause, new)
-        return await customer_rows.find_external_ids(connection, call.tenant.id, list(names))
+        return refused | await customer_rows.find_external_ids(connection, call.tenant.id, list(names))
 
     return (await carry_out(context, call, verb)).fresh
+
+
+def _possible(
+    context: Context, tenant: Tenant, given: Sequence[CustomerDetails], at: datetime
+) -> tuple[dict[str, Customer], Customers]:
+    """The customers as they would be made, and why others can't be, by external id."""
+    possible: dict[str, Customer] = {}
+    refused: Customers = {}
+    for details in given:
+        name = details.external_id or ""
+        ids = context.ids.many(2, context.ids.any_shard())
+        try:
+            customer = new_customer(tenant, details, CustomerId(ids[0]), SnapshotId(ids[1]), at)
+        except Invalid as error:
+            refused[name] = Refusal(error)
+            continue
+        if customer.external_id != name:  # written with other code points than it is stored with
+            refused[name] = Refusal(_no_customer(name))
+        else:
+            possible[name] = customer
+    return possible, refused
+
+
+def _no_customer(name: str) -> CustomerNotFound:
+    return CustomerNotFound(f"there is no customer {name[:80]!r}")
 
 
 async def import_documents(
@@ -116,10 +156,34 @@ async def import_documents(
         return first + await import_documents(context, call, operation, given[half:])
 
 
-def check_document(tenant: Tenant, document: ImportDocument) -> None:
-    """What can be said about a document without a database: its lines and totals. Raises Invalid kinds."""
-    details = document.invoice.details
-    total_of(lines_of(details, details.currency or tenant.currency, tenant.time_zone, tenant.settings))
+async def check_documents(
+    context: Context, call: Call, operation: Operation | None, given: Sequence[ImportDocument]
+) -> list[ImportResult]:
+    """What `import_documents` would answer; nothing is stored. A customer that does not exist is one to be made."""
+    tenant, at = call.tenant, context.clock.of(call.tenant)
+    names = [document.name for document in given]
+    before = await operations.find_documents(context.pool, tenant.id, operation.id, names) if operation else {}
+    wanted = {document.invoice.customer_id for document in given}
+    customers = await customer_rows.get_customers(context.pool, tenant.id, wanted)
+    for id_ in wanted - customers.keys():
+        details = CustomerDetails(name="not made yet")
+        customers[id_] = new_customer(tenant, details, id_, SnapshotId(context.ids.new(shard_of(id_))), at)
+    return [
+        _made_before(document, before[document.name])
+        if document.name in before
+        else _checked(context, Standing(tenant, customers[document.invoice.customer_id]), document, at)
+        for document in given
+    ]
+
+
+def _checked(context: Context, standing: Standing, document: ImportDocument, at: datetime) -> ImportResult:
+    ids = context.ids.many(2, shard_of(standing.customer.id))
+    try:
+        draft, lines = new_draft(standing, document.invoice.details, InvoiceId(ids[0]), at)
+        finalise(standing, draft, lines, at, CreditId(ids[1]))
+    except BillsmithError as error:
+        return ImportResult(document.name, "refused", Refusal(error))
+    return ImportResult(document.name, "made")
 
 
 async def _import(

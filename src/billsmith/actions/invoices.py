@@ -1,6 +1,6 @@
 """Invoices: created, edited, finalised, looked up; alone or many at once."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from uuid import UUID
 
 import msgspec
@@ -15,6 +15,7 @@ from billsmith.core.invoicing import (
     Decision,
     Standing,
     deleted_draft,
+    details_of,
     drafted,
     finalise,
     may_be_negative,
@@ -111,13 +112,19 @@ async def make_invoices(
     return results
 
 
-async def edit_draft(context: Context, call: Call, id_: UUID, details: InvoiceDetails) -> Outcome[Document]:
-    """Give a draft other content. Raises InvoiceNotFound, InvoiceNotDraft, ExternalIdTaken, Invalid kinds."""
+async def edit_draft(
+    context: Context, call: Call, id_: UUID, change: Callable[[InvoiceDetails], InvoiceDetails]
+) -> Outcome[Document]:
+    """Change what `change` makes of a draft's content.
+
+    Raises InvoiceNotFound, InvoiceNotDraft, ExternalIdTaken, Invalid kinds.
+    """
 
     async def verb(connection: Connection, cause: Cause) -> Document:
         standing, invoice = await _lock(connection, call.tenant, id_)
         still_draft(invoice)
-        changed, lines, fact = redrafted(standing, invoice, details, cause.caused_at)
+        before = await _reread(connection, call.tenant, id_)
+        changed, lines, fact = redrafted(standing, invoice, change(details_of(before)), cause.caused_at)
         await _check_name(connection, call.tenant, invoice, changed)
         await invoice_rows.delete_draft(connection, invoice)
         await invoice_rows.insert_invoices(connection, [changed], {changed.id: lines})

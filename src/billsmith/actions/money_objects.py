@@ -238,7 +238,9 @@ class DisputeObject(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
 def decline_object(decline: Decline | None) -> DeclineObject | None:
     """A decline without what the gateway said in private."""
-    return decline and DeclineObject(bucket=decline.bucket, code=decline.code, message=decline.public_message)
+    if decline is None:
+        return None
+    return DeclineObject(bucket=decline.bucket, code=decline.code, message=decline.public_message)
 
 
 def gateway_account_object(account: GatewayAccount) -> GatewayAccountObject:

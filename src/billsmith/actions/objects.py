@@ -14,9 +14,10 @@ from billsmith.core.customers import Customer
 from billsmith.core.explain import explained
 from billsmith.core.ids import maybe_show_id, show_id
 from billsmith.core.invoices import CollectionState, Direction, Document, Invoice, Line, LineKind, Status
-from billsmith.core.ledger import Balance
+from billsmith.core.ledger import Balance, PostingKind
 from billsmith.core.parties import Address, Party, TaxId
 from billsmith.core.tenants import ApiKey, Scope, Tenant, TenantSettings
+from billsmith.store.transfers import CausedTransfer
 
 
 class PeriodObject(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -160,8 +161,30 @@ class CreditObject(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     created_at: datetime
 
 
+class TransferObject(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """One row of the ledger: `amount` moved from the account `credit` to the account `debit`, and who caused it."""
+
+    id: str
+    object: Literal["transfer"] = "transfer"
+    customer: str
+    kind: PostingKind
+    debit: str
+    credit: str
+    amount: int
+    currency: str
+    accounting_on: date
+    period: PeriodObject | None
+    invoice: str | None
+    line_no: int | None
+    credit_id: str | None
+    actor: str
+    reason: str | None
+    request_id: str
+    caused_at: datetime
+
+
 class TenantObject(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """The company that bills. `now` is its own time: a sandbox's clock, otherwise the real time."""
+    """The company that bills. `clock_at` is where a sandbox's own clock stands; null: it lives in the real time."""
 
     id: str
     object: Literal["tenant"] = "tenant"
@@ -281,6 +304,28 @@ def credit_object(credit: Credit) -> CreditObject:
         metadata=credit.metadata,
         version=credit.version,
         created_at=credit.created_at,
+    )
+
+
+def transfer_object(transfer: CausedTransfer) -> TransferObject:
+    """A transfer as it is shown."""
+    return TransferObject(
+        id=show_id("transfer", transfer.id),
+        customer=show_id("customer", transfer.customer_id),
+        kind=transfer.kind,
+        debit=transfer.debit,
+        credit=transfer.credit,
+        amount=transfer.amount_minor,
+        currency=transfer.currency,
+        accounting_on=transfer.accounting_on,
+        period=_period(transfer.period_start_on, transfer.period_end_on, None),
+        invoice=maybe_show_id("invoice", transfer.invoice_id),
+        line_no=transfer.line_no,
+        credit_id=maybe_show_id("credit", transfer.credit_id),
+        actor=transfer.actor,
+        reason=transfer.reason,
+        request_id=transfer.request_id,
+        caused_at=transfer.caused_at,
     )
 
 

@@ -1,1 +1,1 @@
-"""The HTTP door: translate in, call one action, translate out."""
+"""The HTTP API: translates a request in, calls one action, translates what came of it out. No rules here."""

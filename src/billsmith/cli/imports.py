@@ -33,12 +33,13 @@ def import_(
         str | None, typer.Option(help="Under this name the import is gone on with; default: the file's name.")
     ] = None,
     tenant: TenantOption = None,
-    workers: Annotated[int, typer.Option(min=1, max=64, help="Processes; default: one per core.")] = 0,
+    workers: Annotated[int | None, typer.Option(min=1, max=64, help="Processes; default: one per core.")] = None,
     create_customers: Annotated[
         bool, typer.Option("--create-customers", help="Make customers that are missing, by external id.")
     ] = False,
     rejects: Annotated[
-        Path | None, typer.Option(help="Where unusable rows go; default: beside the file, as .rejects.csv")
+        Path | None,
+        typer.Option(help="Where unusable rows go; default: FILE.rejects.csv, beside the file or else here."),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check every row, store nothing.")] = False,
     as_json: JsonOption = False,
@@ -62,7 +63,7 @@ def import_(
         workers=workers or os.cpu_count() or 1,
         create_customers=create_customers,
         dry_run=dry_run,
-        rejects=rejects or file.parent / f"{file.name}.rejects.csv",
+        rejects=rejects,
     )
 
     async def work(context: Context, settings: Settings, url: str) -> ImportSummary:
@@ -109,9 +110,14 @@ def show(summary: ImportSummary) -> None:
         f" in {summary.seconds:.1f} s ({summary.lines_per_second:,.0f} lines/s)"
     )
     if summary.documents_made_before:
-        screen.print(f"  {summary.documents_made_before:,} had been made by this import before")
+        screen.print(
+            f"  {summary.documents_made_before:,} documents ({summary.lines_made_before:,} lines) had been made by this"
+            " import before"
+        )
     if summary.rows_rejected:
         screen.print(
             f"  [yellow]{summary.rows_rejected:,} rows could not be used[/yellow]"
-            f" ({summary.documents_refused:,} documents held back); see {summary.rejects}"
+            f" ({summary.documents_refused:,} documents held back)"
         )
+        screen.print(f"  The reasons are in {summary.rejects}. Mend it and import it with --name", end=" ")
+        screen.print(repr(summary.name), markup=False)

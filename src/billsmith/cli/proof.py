@@ -20,6 +20,9 @@ from billsmith.verify import verify as verify_database
 
 _NAMED_ID = re.compile(rf"\b({'|'.join(PREFIXES)}) ([0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}})\b")
 
+ON_SCREEN = 10
+"""Differences shown per check; JSON has more of them."""
+
 
 def verify(
     tenant: Annotated[
@@ -73,7 +76,7 @@ def show(report: Report) -> None:
         table.add_row(check.name, escape(check.proves), f"{check.seconds:.2f}", found)
     screen.print(table)
     for check in report.checks:
-        _show_differences(check)
+        show_differences(check)
     screen.print(f"{sum(report.rows.values()):,} rows in {len(report.rows)} tables, {report.seconds:.1f} s")
     color, mark = ("red", "✗") if report.found else ("green", "✓")
     screen.print(f"[{color}]{mark}[/{color}] {summary(report)}")
@@ -113,16 +116,17 @@ def _difference_object(difference: Difference) -> dict[str, Any]:
     }
 
 
-def _show_differences(check: CheckResult) -> None:
-    for difference in check.differences:
+def show_differences(check: CheckResult) -> None:
+    """The first differences of a check, and how many more there are."""
+    for difference in check.differences[:ON_SCREEN]:
         tenant = difference.tenant_id and show_id("tenant", difference.tenant_id)
         screen.print(
             f"[red]{check.name}[/red] {escape(_with_shown_ids(difference.object))} {difference.figure}:"
             f" expected {_value(difference.expected)}, stored {_value(difference.stored)} ({tenant})",
             soft_wrap=True,
         )
-    if check.found > len(check.differences):
-        screen.print(f"[red]{check.name}[/red] … and {check.found - len(check.differences):,} more")
+    if check.found > ON_SCREEN:
+        screen.print(f"[red]{check.name}[/red] … and {check.found - ON_SCREEN:,} more")
 
 
 def _value(text: str | None) -> str:

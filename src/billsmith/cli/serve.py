@@ -17,7 +17,7 @@ from billsmith.cli.running import Stop, run_until_stopped
 from billsmith.cli.session import fail, screen, settings_or_fail
 from billsmith.config import Settings
 from billsmith.errors import Unavailable
-from billsmith.wiring import make_api, make_worker
+from billsmith.wiring import make_api, make_worker, preload_api
 
 BACKLOG = 2048
 ADMIN_PORTS_BELOW = 1024
@@ -60,6 +60,7 @@ def serve(
     Example: billsmith serve --port 8000
     """
     settings = settings_or_fail()
+    preload_api()
     try:
         listener = listen(settings.host if host is None else host, settings.port if port is None else port)
     except Unavailable as error:
@@ -123,4 +124,7 @@ async def _greet(context: Context, settings: Settings, url: str) -> None:
         return
     screen.print(f"[green]✓[/green] Billsmith serves [bold]{url}/v1[/bold]  (Ctrl-C stops it)")
     if not await tenants.list_tenants(context):
-        screen.print('  There is no tenant yet: billsmith tenant create "My company" makes one and shows its API key.')
+        screen.print(
+            '  There is no tenant yet: billsmith tenant create "My company" makes one and shows its API key.',
+            soft_wrap=True,
+        )

@@ -70,16 +70,16 @@ def list_(as_json: JsonOption = False) -> None:
         screen.print('There is none yet. Create one: billsmith tenant create "Steve\'s Cloud"')
 
 
-class InstantInvalid(Invalid):
+class InstantMalformed(Invalid):
     """A text that is no instant."""
 
-    code = "instant_invalid"
+    code = "instant_malformed"
 
 
 def instant(text: str) -> datetime:
-    """An ISO 8601 instant; without an offset it is UTC. Raises InstantInvalid."""
+    """An ISO 8601 instant; without an offset it is UTC. Raises InstantMalformed."""
     try:
         at = datetime.fromisoformat(text)
     except ValueError:
-        raise InstantInvalid(f"{text!r} is not an instant such as 2026-01-31T12:00:00Z") from None
+        raise InstantMalformed(f"{text!r} is not an instant such as 2026-01-31T12:00:00Z") from None
     return at.replace(tzinfo=at.tzinfo or UTC).astimezone(UTC)

@@ -63,6 +63,28 @@ def lines_of(details: InvoiceDetails, currency: str, zone: str, settings: Tenant
     return tuple(_item_lines(items, amounts, zone, settings) + adjustments)
 
 
+def item_of(line: Line) -> Item:
+    """What was given for a line: `lines_of` makes the same line of it again."""
+    discount = None
+    if line.discount_percent is not None:
+        discount = Discount(percent=line.discount_percent)
+    elif line.discount_minor:
+        discount = Discount(amount_minor=abs(line.discount_minor))
+    start_on, end_on = line.period_start_on, line.period_end_on
+    return Item(
+        name=line.description,
+        amount_minor=line.amount_minor if line.unit_price is None else None,
+        quantity=line.quantity,
+        unit=line.unit,
+        unit_price=line.unit_price,
+        period=None if start_on is None or end_on is None else Period(start_on, end_on),
+        volume=line.volume,
+        category=line.category,
+        tax=None if line.tax_percent is None else Tax(line.tax_percent, line.tax_inclusive),
+        discount=discount,
+    )
+
+
 def total_of(lines: Sequence[Line]) -> tuple[int, int, int]:
     """(net, tax, total) of a document in minor units. Raises AmountTooLarge."""
     net, tax = sum(line.net_minor for line in lines), sum(line.tax_minor for line in lines)

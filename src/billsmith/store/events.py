@@ -57,9 +57,9 @@ class NumberedEvent(msgspec.Struct, frozen=True, gc=False):
     request_id: str
 
 
-async def insert_cause(connection: Connection, cause: Cause) -> None:
-    """One row per verb carried out; its transfers and events point here."""
-    await connection.execute(_SQL["insert_cause"], *astuple(cause))
+async def insert_cause(connection: Connection, cause: Cause) -> bool:
+    """One row per verb carried out; its transfers and events point here. False: it was carried out before."""
+    return await connection.fetchval(_SQL["insert_cause"], *astuple(cause)) is not None
 
 
 async def insert_events(connection: Connection, tenant_id: TenantId, events: Sequence[EventRow]) -> None:
@@ -71,9 +71,9 @@ async def insert_events(connection: Connection, tenant_id: TenantId, events: Seq
     await connection.execute(_SQL["insert_outbox"], tenant_id, sorted(set(shards)), shards, ids)
 
 
-async def tenants_with_outbox(connection: Connection | Pool, look_at: int) -> list[TenantId]:
-    """Some of the tenants that have events to be numbered."""
-    return [row["tenant_id"] for row in await connection.fetch(_SQL["tenants_with_outbox"], look_at)]
+async def tenants_with_outbox(connection: Connection | Pool) -> list[TenantId]:
+    """The tenants that have events to be numbered."""
+    return [row["tenant_id"] for row in await connection.fetch(_SQL["tenants_with_outbox"])]
 
 
 async def number_events(connection: Connection, tenant_id: TenantId, limit: int) -> int:

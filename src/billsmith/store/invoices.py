@@ -17,6 +17,7 @@ from billsmith.core.payments.results import Decline
 from billsmith.store.customers import split_ids
 from billsmith.store.labels import labels_of
 from billsmith.store.listing import Filters, list_ids
+from billsmith.store.packing import packed_id
 from billsmith.store.pool import Connection, Pool
 from billsmith.store.queries import load
 
@@ -36,10 +37,12 @@ async def insert_invoices(
     records = []
     line_records = []
     for invoice in invoices:
-        id_, tenant_id = invoice.id, invoice.tenant_id
-        shard = shard_of(id_)
-        records.append((shard, labels_of(tenant_id, invoice.tags, invoice.metadata), *astuple(invoice)))
-        line_records += [(shard, id_, line_no, tenant_id, *astuple(line)) for line_no, line in enumerate(lines[id_], 1)]
+        shard = shard_of(invoice.id)
+        records.append((shard, labels_of(invoice.tenant_id, invoice.tags, invoice.metadata), *astuple(invoice)))
+        id_, tenant_id = packed_id(invoice.id), packed_id(invoice.tenant_id)
+        line_records += [
+            (shard, id_, line_no, tenant_id, *astuple(line)) for line_no, line in enumerate(lines[invoice.id], 1)
+        ]
     await connection.copy_records_to_table("invoices", records=records, columns=_COLUMNS)
     if line_records:
         await connection.copy_records_to_table("invoice_lines", records=line_records, columns=_LINE_COLUMNS)

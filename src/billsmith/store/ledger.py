@@ -1,7 +1,7 @@
 """The ledger's transfers, and customer credit."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +14,7 @@ from billsmith.core.ids import CauseId, CreditId, CustomerId, InvoiceId, Payment
 from billsmith.core.ledger import Posting
 from billsmith.store.customers import split_ids
 from billsmith.store.listing import Filters, list_ids
+from billsmith.store.packing import packed_id
 from billsmith.store.pool import Connection, Pool
 from billsmith.store.queries import load
 
@@ -29,9 +30,9 @@ async def insert_transfers(
     postings: Iterable[tuple[CustomerId, TransferId, Posting]],
 ) -> None:
     """Write postings into the ledger, each under the id made for it."""
+    tenant, cause = packed_id(tenant_id), packed_id(cause_id)
     records = [
-        (shard_of(id_), id_, tenant_id, customer_id, *astuple(posting), cause_id)
-        for customer_id, id_, posting in postings
+        (shard_of(id_), id_, tenant, customer_id, *astuple(posting), cause) for customer_id, id_, posting in postings
     ]
     await connection.copy_records_to_table("transfers", records=records, columns=_TRANSFER_COLUMNS)
 
@@ -129,11 +130,19 @@ class ExpiredCredit(msgspec.Struct, frozen=True, gc=False):
 
 
 async def expired_credits(
-    connection: Connection | Pool, at: datetime, limit: int, tenant_id: TenantId | None = None
+    connection: Connection | Pool, at: datetime, limit: int, after: ExpiredCredit | None = None
 ) -> list[ExpiredCredit]:
-    """Credits that expired by `at`, first to expire first: of one tenant, or of all that live in the real time."""
-    name, values = ("expired_credits", ()) if tenant_id is None else ("expired_credits_of_tenant", (tenant_id,))
-    return [ExpiredCredit(*row) for row in await connection.fetch(_SQL[name], at, limit, *values)]
+    """Credits of all who live in the real time that expired by `at`, first to expire first, from behind `after` on."""
+    since = (datetime.min.replace(tzinfo=UTC), UUID(int=0)) if after is None else (after.expires_at, after.credit_id)
+    return [ExpiredCredit(*row) for row in await connection.fetch(_SQL["expired_credits"], at, limit, *since)]
+
+
+async def expired_credits_of(
+    connection: Connection | Pool, tenant_id: TenantId, at: datetime, limit: int
+) -> list[ExpiredCredit]:
+    """One tenant's credits that expired by `at`, first to expire first."""
+    rows = await connection.fetch(_SQL["expired_credits_of_tenant"], tenant_id, at, limit)
+    return [ExpiredCredit(*row) for row in rows]
 
 
 def _credit(row: asyncpg.Record | Sequence[Any]) -> Credit:

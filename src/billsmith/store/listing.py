@@ -47,13 +47,15 @@ class Filters(msgspec.Struct, frozen=True, gc=False):
     metadata: dict[str, str] = {}
     tags: tuple[str, ...] = ()
     hidden: bool = False
-    """Whether records tagged hidden, and abandoned ones, are shown too."""
+    """Whether records tagged hidden are shown too."""
+    abandoned: bool = False
+    """Whether abandoned invoices are shown too."""
     ids_tell_time: bool = True
     """Whether created_at agrees with the time inside ids: not so for a sandbox whose clock was moved."""
 
 
 class FilterTooBroad(Invalid):
-    """Tags or metadata that match too many records to be sorted."""
+    """A filter that no index serves alone: it matches too many records to be sorted."""
 
     code = "filter_too_broad"
 
@@ -91,7 +93,10 @@ async def list_ids(
 
 def _conditions(statement: _Statement, table: str, tenant_id: TenantId, filters: Filters) -> None:
     if filters.customer_id is not None:
-        statement.where("shard = {} AND customer_id = {}", shard_of(filters.customer_id), filters.customer_id)
+        owner = "id" if table == "customers" else "customer_id"
+        statement.where(f"shard = {{}} AND {owner} = {{}}", shard_of(filters.customer_id), filters.customer_id)
+    elif "external_id" in filters.equal:
+        raise FilterTooBroad("an external id is unique per customer; name the customer, too")
     for column, value in filters.equal.items():
         statement.where(f"{column} = {{}}", value)
     if filters.order == "issued":
@@ -105,8 +110,8 @@ def _conditions(statement: _Statement, table: str, tenant_id: TenantId, filters:
         statement.where("labels @> ARRAY[{}::bigint] AND metadata ->> {}::text = {}", label, key, value)
     if not filters.hidden and table != "credits":
         statement.where("NOT tags @> ARRAY[{}::text]", HIDDEN_TAG)
-        if table == "invoices" and filters.equal.get("status") != "abandoned":
-            statement.where("status <> {}", "abandoned")
+    if not filters.abandoned and table == "invoices" and filters.equal.get("status") != "abandoned":
+        statement.where("status <> {}", "abandoned")
 
 
 def _range(statement: _Statement, column: str, bounds: Range, filters: Filters) -> None:

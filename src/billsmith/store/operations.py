@@ -26,9 +26,15 @@ async def begin_operation(
 ) -> Operation:
     """The operation of this name: a new one under `id_`, or the one begun before."""
     await connection.execute(_SQL["begin_operation"], tenant_id, id_, kind, name, at)
+    operation = await find_operation(connection, tenant_id, kind, name)
+    assert operation is not None
+    return operation
+
+
+async def find_operation(connection: Connection | Pool, tenant_id: TenantId, kind: str, name: str) -> Operation | None:
+    """The operation of this name, or None."""
     row = await connection.fetchrow(_SQL["find_operation"], tenant_id, kind, name)
-    assert row is not None
-    return Operation(*row)
+    return None if row is None else Operation(*row)
 
 
 async def finish_operation(connection: Connection, tenant_id: TenantId, id_: OperationId, at: datetime) -> None:

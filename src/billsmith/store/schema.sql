@@ -29,7 +29,10 @@ CREATE TABLE tenants (
     snapshot_id uuid NOT NULL,        -- the party_snapshots row that says what `seller` says now
     version integer NOT NULL,
     created_at timestamptz NOT NULL,
-    CHECK (mode = 'sandbox' OR clock_at IS NULL)
+    clock_holder uuid,                -- the advance that is moving the sandbox's clock; nobody else writes meanwhile
+    clock_held_until timestamptz,     -- … unless it gave no sign until then, by the real time
+    CHECK (mode = 'sandbox' OR clock_at IS NULL),
+    CONSTRAINT tenants_clock_held CHECK ((clock_holder IS NULL) = (clock_held_until IS NULL))
 );
 
 -- API keys: only a hash is kept. Looked up by hash, which is how the tenant of a request is found.
@@ -136,7 +139,7 @@ CREATE TABLE customers (
     CHECK (parent_id IS DISTINCT FROM id)
 );
 CREATE INDEX customers_list ON customers (tenant_id, id DESC);                          -- GET /v1/customers
-CREATE INDEX customers_children ON customers (shard, parent_id) WHERE parent_id IS NOT NULL;
+CREATE INDEX customers_children ON customers (shard, parent_id) WHERE parent_id IS NOT NULL;  -- the children of a parent
 CREATE INDEX customers_labels ON customers USING gin (labels) WHERE labels <> '{}';     -- tags and metadata filters
 
 -- A customer's external id is unique per tenant; customers live in shards, so the names have a table of their own.
@@ -218,11 +221,11 @@ CREATE TABLE invoices (
 CREATE INDEX invoices_list ON invoices (tenant_id, id DESC);                                   -- GET /v1/invoices, newest first
 CREATE INDEX invoices_issued ON invoices (tenant_id, issued_on DESC, id DESC);                 -- … by date of issue
 CREATE INDEX invoices_status ON invoices (tenant_id, status, id DESC);                         -- … with one status
-CREATE INDEX invoices_collection ON invoices (tenant_id, collection_state, id DESC) WHERE collection_state IS NOT NULL;
+CREATE INDEX invoices_collection ON invoices (tenant_id, collection_state, id DESC) WHERE collection_state IS NOT NULL;  -- … in one collection state
 CREATE INDEX invoices_due ON invoices (tenant_id, due_on, id DESC);                            -- … due in a range of days
 CREATE INDEX invoices_of_customer ON invoices (shard, customer_id, id DESC);                   -- … of one customer
 CREATE INDEX invoices_owed ON invoices (shard, customer_id, due_on, id) WHERE status = 'open'; -- what credit is drawn on, oldest due first
-CREATE UNIQUE INDEX invoices_external_id ON invoices (shard, customer_id, external_id) WHERE external_id IS NOT NULL;
+CREATE UNIQUE INDEX invoices_external_id ON invoices (shard, customer_id, external_id) WHERE external_id IS NOT NULL;  -- a repeat is refused, naming the first
 CREATE INDEX invoices_labels ON invoices USING gin (labels) WHERE labels <> '{}';              -- tags and metadata filters
 
 -- Bulk-loaded: no foreign key; verify checks that every line has its invoice.
@@ -322,7 +325,7 @@ CREATE TABLE credits (
     CONSTRAINT credits_remaining_not_negative CHECK (remaining_minor >= 0)
 );
 CREATE INDEX credits_list ON credits (tenant_id, id DESC);                                       -- GET /v1/credits
-CREATE INDEX credits_of_customer ON credits (shard, customer_id, id DESC);
+CREATE INDEX credits_of_customer ON credits (shard, customer_id, id DESC);                               -- … of one customer
 CREATE INDEX credits_left ON credits (shard, customer_id) WHERE remaining_minor > 0;  -- what is drawn on invoices
 CREATE INDEX credits_expiring ON credits (expires_at) WHERE expires_at IS NOT NULL AND remaining_minor > 0;  -- wake-up
 
@@ -351,6 +354,7 @@ CREATE TABLE outbox (
     event_ids uuid[] NOT NULL,
     PRIMARY KEY (shard, position)
 );
+CREATE INDEX outbox_of_tenant ON outbox (tenant_id, position);  -- what the dispatcher takes next, tenant by tenant
 
 -- The tenant's own sequence of events, without gaps; given by the dispatcher alone.
 CREATE TABLE event_numbers (

@@ -1,5 +1,6 @@
 """Tenants and their keys."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -30,10 +31,24 @@ async def insert_snapshot(connection: Connection, tenant_id: TenantId, id_: Snap
     await connection.execute(_TENANTS["insert_snapshot"], tenant_id, id_, party)
 
 
+async def insert_snapshots(
+    connection: Connection, tenant_id: TenantId, snapshots: Iterable[tuple[SnapshotId, Party]]
+) -> None:
+    """The same for many at once."""
+    records = [(tenant_id, id_, party) for id_, party in snapshots]
+    await connection.copy_records_to_table("party_snapshots", records=records, columns=("tenant_id", "id", "party"))
+
+
 async def get_tenant(connection: Connection | Pool, id_: UUID) -> Tenant | None:
     """The tenant, or None."""
     row = await connection.fetchrow(_TENANTS["get_tenant"], id_)
     return None if row is None else _tenant(row)
+
+
+async def get_tenants(connection: Connection | Pool, ids: Iterable[TenantId]) -> dict[TenantId, Tenant]:
+    """Those of the tenants that exist."""
+    tenants = [_tenant(row) for row in await connection.fetch(_TENANTS["get_tenants"], list(ids))]
+    return {tenant.id: tenant for tenant in tenants}
 
 
 async def lock_tenant(connection: Connection, id_: TenantId) -> Tenant | None:
@@ -55,6 +70,30 @@ async def find_tenants_by_name(connection: Connection | Pool, name: str) -> list
 async def move_clock(connection: Connection, tenant: Tenant) -> None:
     """Store the sandbox's new time."""
     await connection.execute(_TENANTS["move_clock"], tenant.id, tenant.clock_at, tenant.version)
+
+
+class SharedClock(msgspec.Struct, frozen=True, gc=False):
+    """Where a sandbox's clock stands, and which advance is moving it until when, if one is."""
+
+    clock_at: datetime | None
+    holder: UUID | None
+    held_until: datetime | None
+
+
+async def share_clock(connection: Connection, id_: TenantId) -> SharedClock | None:
+    """The clock, which now stands still until the transaction ends; None if there is no such tenant."""
+    row = await connection.fetchrow(_TENANTS["share_clock"], id_)
+    return None if row is None else SharedClock(*row)
+
+
+async def hold_clock(connection: Connection, id_: TenantId, holder: UUID, at: datetime, until: datetime) -> bool:
+    """Whether the clock is the holder's until then: it was free at `at`, or its already."""
+    return await connection.fetchval(_TENANTS["hold_clock"], id_, holder, at, until) is not None
+
+
+async def release_clock(connection: Connection | Pool, id_: TenantId, holder: UUID) -> None:
+    """Let the clock go, if the holder still has it."""
+    await connection.execute(_TENANTS["release_clock"], id_, holder)
 
 
 async def insert_key(connection: Connection, tenant_id: TenantId, key: ApiKey, secret_hash: bytes) -> None:

@@ -3,15 +3,23 @@
 import csv
 import gzip
 import json
+import re
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import msgspec
 
+from billsmith.cli.importing.mapping import FIELDS, REQUIRED
 from billsmith.errors import Invalid, NotFound
 
 _LONGEST_FIELD = 1_000_000
+_LONGEST_LINE = 8_000_000
+_SHOWN = 10_000
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+_UNREADABLE = (UnicodeDecodeError, csv.Error, OSError, EOFError, zlib.error)
 
 
 class FileUnreadable(Invalid):
@@ -27,10 +35,12 @@ class FileMissing(NotFound):
 
 
 class BadRow(msgspec.Struct, frozen=True, gc=False):
-    """A row that can't be taken apart."""
+    """A row that can't be taken apart: why, the text it has, and as much of its values as could be told."""
 
     number: int
     reason: str
+    text: str = ""
+    values: tuple[str, ...] = ()
 
 
 Row = tuple[int, Sequence[str]]
@@ -38,13 +48,18 @@ Row = tuple[int, Sequence[str]]
 
 
 def columns_of(path: Path) -> list[str]:
-    """The header of a CSV file, or the keys of the first JSON line. Raises FileMissing, FileUnreadable."""
+    """The header of a CSV file, or the keys of the first JSON line. Raises FileMissing, FileUnreadable.
+
+    Later JSON lines may have fields that the first had no value for: every field but the required ones is a column.
+    """
     with _opened(path) as stream:
         try:
-            if is_json_lines(path):
-                return list(json.loads(stream.readline() or "{}"))
-            return next(csv.reader(stream), [])
-        except (ValueError, csv.Error, OSError, AttributeError, TypeError) as error:
+            if not is_json_lines(path):
+                return next(csv.reader(_lines(stream)), [])
+            first = next((line for line in _lines(stream) if line.strip()), "{}")
+            keys = list(_parsed(first))
+            return keys + [field for field in FIELDS if field not in keys and field not in REQUIRED] if keys else []
+        except (*_UNREADABLE, ValueError, RecursionError) as error:
             raise FileUnreadable(f"{path}: {error}") from error
 
 
@@ -53,50 +68,91 @@ def rows(path: Path, columns: Sequence[str]) -> Iterator[Row | BadRow]:
     with _opened(path) as stream:
         try:
             yield from _json_rows(stream, columns) if is_json_lines(path) else _csv_rows(stream, len(columns))
-        except (UnicodeDecodeError, csv.Error, OSError, EOFError) as error:
+        except _UNREADABLE as error:
             raise FileUnreadable(f"{path}: {error}") from error
 
 
 def is_json_lines(path: Path) -> bool:
     """Whether the name says JSON lines (.jsonl, .ndjson, with or without .gz)."""
-    return path.name.removesuffix(".gz").endswith((".jsonl", ".ndjson"))
+    return path.name.lower().removesuffix(".gz").endswith((".jsonl", ".ndjson"))
 
 
 def _opened(path: Path) -> IO[str]:
     if not path.is_file():
         raise FileMissing(f"there is no file {path}")
-    if path.name.endswith(".gz"):
-        return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
-    return path.open("rt", encoding="utf-8-sig", newline="")
+    try:
+        if path.name.lower().endswith(".gz"):
+            return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
+        return path.open("rt", encoding="utf-8-sig", newline="")
+    except OSError as error:
+        raise FileUnreadable(f"{path}: {error}") from error
+
+
+def _lines(stream: IO[str]) -> Iterator[str]:
+    """Lines with their ends. Raises FileUnreadable at one so long that this is no file of rows."""
+    while line := stream.readline(_LONGEST_LINE):
+        if len(line) == _LONGEST_LINE:
+            raise FileUnreadable(f"a line of this file has more than {_LONGEST_LINE:,} characters")
+        yield line
 
 
 def _csv_rows(stream: IO[str], width: int) -> Iterator[Row | BadRow]:
     csv.field_size_limit(_LONGEST_FIELD)
-    reader = csv.reader(stream)
+    reader = csv.reader(_lines(stream), strict=True)
     next(reader, None)
-    for number, values in enumerate(reader, 1):
-        if len(values) == width:
-            yield number, values
-        elif values:
-            yield BadRow(number, f"this row has {len(values)} columns, the header {width}")
+    number = 0
+    while True:
+        number += 1
+        try:
+            for values in reader:
+                if len(values) == width:
+                    yield number, values
+                elif any(values):
+                    text = ",".join(values)[:_SHOWN]
+                    reason = f"this row has {len(values)} columns, the header {width}"
+                    yield BadRow(number, reason, text, tuple(values))
+                number += 1
+        except csv.Error as error:
+            yield BadRow(number, f"this row is no CSV: {error}")  # the reader goes on with the next line
+        else:
+            return
 
 
 def _json_rows(stream: IO[str], columns: Sequence[str]) -> Iterator[Row | BadRow]:
-    for number, line in enumerate(stream, 1):
+    known = set(columns)
+    for number, line in enumerate(_lines(stream), 1):
         if not line.strip():
             continue
         try:
-            # Numbers stay the text they are: nothing passes through a float.
-            entry = json.loads(line, parse_float=str, parse_int=str)
+            entry = _parsed(line)
         except (ValueError, RecursionError) as error:
-            yield BadRow(number, f"this line is no JSON: {error}")
+            yield BadRow(number, f"this line is no JSON object: {error}", line[:_SHOWN])
             continue
-        if not isinstance(entry, dict) or any(isinstance(value, dict | list) for value in entry.values()):
-            yield BadRow(number, "a line is an object of plain values")
-        elif unknown := [key for key in entry if key not in columns]:
-            yield BadRow(number, f"this line has keys that the first line has not: {', '.join(unknown)[:200]}")
+        values = tuple(_text(entry.get(column)) for column in columns)
+        if any(isinstance(value, dict | list) for value in entry.values()):
+            yield BadRow(number, "a line is an object of plain values", line[:_SHOWN], values)
+        elif unknown := [key for key in entry if key not in known]:
+            reason = f"this line has keys that the first line has not: {', '.join(unknown)[:200]}"
+            yield BadRow(number, reason, line[:_SHOWN], values)
         else:
-            yield number, [_text(entry.get(column)) for column in columns]
+            yield number, values
+
+
+def _parsed(line: str) -> dict[str, Any]:
+    """One line's object, numbers as the text they are: nothing passes through a float. Raises ValueError."""
+    entry = json.loads(line, parse_float=str, parse_int=str, parse_constant=str, object_pairs_hook=_each_key_once)
+    if not isinstance(entry, dict):
+        raise ValueError("a line is an object of plain values")
+    if "\\u" in line and any(_SURROGATE.search(f"{key}{value}") for key, value in entry.items()):
+        raise ValueError("there is half a character in it")
+    return entry
+
+
+def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    entry = dict(pairs)
+    if len(entry) != len(pairs):
+        raise ValueError("a key stands twice in it")
+    return entry
 
 
 def _text(value: object) -> str:

@@ -1,28 +1,35 @@
 """The second pass: worker processes make the documents, each customer's on one worker, in the order of their dates."""
 
 import asyncio
+import contextlib
 import multiprocessing
 import os
 import re
+import signal
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import msgspec
 
 from billsmith.actions.calls import Call
 from billsmith.actions.context import Context
-from billsmith.actions.imports import ImportDocument, ImportResult, check_document, import_documents
-from billsmith.cli.importing.building import RowInvalid, build, issued_on
+from billsmith.actions.imports import Customers, ImportDocument, ImportResult, check_documents, import_documents
+from billsmith.actions.invoices import Refusal
+from billsmith.cli.importing.building import RowInvalid, build, issued_at
+from billsmith.cli.importing.mapping import ColumnMapping
+from billsmith.cli.importing.memory import peak_memory_mb
 from billsmith.cli.importing.spool import SpooledDocument, SpooledRow, customer_key, read_document
 from billsmith.config import Settings
-from billsmith.core.ids import CustomerId
 from billsmith.core.operations import Operation
 from billsmith.errors import BillsmithError, Unavailable
 from billsmith.wiring import open_context
 
 LINES_AT_ONCE = 2_500
 DOCUMENTS_AT_ONCE = 400
+LOOK_EVERY_SECONDS = 0.02
 
 _ITEM = re.compile(r"/items/(\d+)")
 
@@ -34,40 +41,50 @@ class WorkerDied(Unavailable):
 
 
 class Job(msgspec.Struct):
-    """What one worker is told."""
+    """What one worker is told. Without an `operation` nothing is stored, documents are only checked."""
 
     settings: Settings
     url: str
     call: Call
-    operation: Operation
-    spool: Path
-    documents: list[SpooledDocument]
-    customers: dict[str, CustomerId]
-    metadata_keys: tuple[str, ...]
+    operation: Operation | None
     dry_run: bool
+    spool: Path
+    mapping: ColumnMapping
+    documents: list[SpooledDocument]
+    customers: Customers
+    lines_at_once: int = LINES_AT_ONCE
 
 
 class BatchDone(msgspec.Struct):
-    """What a worker says after every batch."""
+    """What a worker says after every batch, and at its end how much memory it came to need."""
 
     made: int = 0
     made_before: int = 0
     lines: int = 0
-    rejected: dict[int, str] = {}
-    """Row numbers with the reason why they were not used."""
-    refused_documents: int = 0
+    lines_before: int = 0
+    refused: dict[str, str] = {}
+    """Documents held back, with the reason."""
+    memory_growth_mb: float = 0
 
 
-def in_order(documents: Sequence[SpooledDocument]) -> tuple[list[SpooledDocument], dict[str, str]]:
-    """The documents by date, then first row; and by name the reason of those that have no date."""
-    dated, refused = [], {}
+class Worker(msgspec.Struct):
+    """A process that waits for its job, and the pipe to it."""
+
+    process: BaseProcess
+    pipe: Connection
+
+
+def in_order(documents: Sequence[SpooledDocument], zone: str) -> tuple[list[SpooledDocument], dict[str, str]]:
+    """The documents by date (and time, where they have one), then first row; and why others have no date, by name."""
+    dated: list[tuple[datetime, int, SpooledDocument]] = []
+    undated = {}
     for document in documents:
         try:
-            dated.append((issued_on(document), document.first_row, document))
+            dated.append((issued_at(document, zone), document.first_row, document))
         except RowInvalid as error:
-            refused[document.name] = error.detail
+            undated[document.name] = error.detail
     dated.sort(key=lambda entry: entry[:2])
-    return [document for _, _, document in dated], refused
+    return [document for _, _, document in dated], undated
 
 
 def share_out(documents: Sequence[SpooledDocument], workers: int) -> list[list[SpooledDocument]]:
@@ -88,36 +105,50 @@ def share_out(documents: Sequence[SpooledDocument], workers: int) -> list[list[S
     return shares
 
 
-def run_workers(jobs: Sequence[Job], on_batch: Callable[[BatchDone], None]) -> None:
-    """Run each job in its own process, telling `on_batch` what is done. Raises WorkerDied, and what they raise."""
+@contextlib.contextmanager
+def hired(count: int) -> Iterator[list[Worker]]:
+    """Worker processes, started now so that they are ready once there is a job; gone at the end, whatever happens."""
     spawn = multiprocessing.get_context("spawn")
-    running = {}
-    for job in jobs:
-        ours, theirs = spawn.Pipe(duplex=False)
-        worker = spawn.Process(target=_work, args=(job, theirs), daemon=True)
-        worker.start()
-        theirs.close()
-        running[ours] = worker
+    workers: list[Worker] = []
     try:
-        while running:
-            for pipe in wait(list(running)):
-                assert isinstance(pipe, Connection)
-                if not _receive(pipe, on_batch):
-                    worker = running.pop(pipe)
-                    worker.join()
-                    if worker.exitcode:
-                        raise WorkerDied(f"an import worker ended with code {worker.exitcode}; start the import again")
+        for _ in range(count):
+            ours, theirs = spawn.Pipe()
+            process = spawn.Process(target=_work, args=(theirs,), daemon=True)
+            process.start()
+            theirs.close()
+            workers.append(Worker(process, ours))
+        yield workers
     finally:
-        for worker in running.values():
-            worker.terminate()
-            worker.join()
+        for worker in workers:
+            worker.pipe.close()
+            worker.process.terminate()
+        for worker in workers:
+            worker.process.join()
+
+
+async def run_jobs(workers: Sequence[Worker], jobs: Sequence[Job], on_batch: Callable[[BatchDone], None]) -> None:
+    """Give each worker its job, telling `on_batch` what is done. Raises WorkerDied, and what they raise."""
+    running = {}
+    for worker, job in zip(workers, jobs, strict=False):
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it died: its pipe says so below
+            worker.pipe.send(job)
+        running[worker.pipe] = worker.process
+    while running:
+        for pipe in wait(list(running), timeout=0):
+            assert isinstance(pipe, Connection)
+            if not _receive(pipe, on_batch):
+                process = running.pop(pipe)
+                process.join()
+                if process.exitcode:
+                    raise WorkerDied(f"an import worker ended with code {process.exitcode}; start the import again")
+        await asyncio.sleep(LOOK_EVERY_SECONDS)  # not waiting in `wait`: the loop must notice an interrupt
 
 
 def _receive(pipe: Connection, on_batch: Callable[[BatchDone], None]) -> bool:
     """Take one message; False when the worker has closed its end."""
     try:
         message = pipe.recv()
-    except EOFError:
+    except (EOFError, ConnectionResetError):
         return False
     if isinstance(message, BillsmithError):
         raise message
@@ -125,32 +156,36 @@ def _receive(pipe: Connection, on_batch: Callable[[BatchDone], None]) -> bool:
     return True
 
 
-def _work(job: Job, pipe: Connection) -> None:
-    try:
-        asyncio.run(_make_documents(job, pipe))
-    except BillsmithError as error:
-        pipe.send(error)
-    finally:
-        pipe.close()
+def _work(pipe: Connection) -> None:
+    """A worker's life. It ends quietly when nobody listens any more; what is committed stays."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
+    with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
+        job: Job = pipe.recv()
+        try:
+            asyncio.run(_make_documents(job, pipe))
+        except BillsmithError as error:
+            pipe.send(error)
+    pipe.close()
 
 
 async def _make_documents(job: Job, pipe: Connection) -> None:
-    parent = os.getppid()
+    parent, memory = os.getppid(), peak_memory_mb()
     async with open_context(job.settings, job.url, migrated=False) as context:
         for batch in _batches(job):
             if os.getppid() != parent:
-                return  # nobody listens any more; what is committed stays
+                return
             pipe.send(await _make_batch(context, job, batch))
+        pipe.send(BatchDone(memory_growth_mb=peak_memory_mb() - memory))
 
 
 def _batches(job: Job) -> Iterator[list[tuple[SpooledDocument, list[SpooledRow]]]]:
     batch: list[tuple[SpooledDocument, list[SpooledRow]]] = []
-    lines = 0
+    lines, unpack = 0, job.mapping.unpacker()
     with job.spool.open("rb") as stream:
         for document in job.documents:
-            batch.append((document, read_document(stream, document)))
+            batch.append((document, read_document(stream, document, unpack)))
             lines += document.row_count
-            if lines >= LINES_AT_ONCE or len(batch) >= DOCUMENTS_AT_ONCE:
+            if lines >= job.lines_at_once or len(batch) >= DOCUMENTS_AT_ONCE:
                 yield batch
                 batch, lines = [], 0
     if batch:
@@ -165,46 +200,45 @@ async def _make_batch(
     rows_of = {document.name: rows for document, rows in batch}
     for document, rows in batch:
         try:
-            built = _built(job, document, rows)
-            if job.dry_run:
-                check_document(job.call.tenant, built)
-            wanted.append(built)
+            wanted.append(_built(job, document, rows))
         except BillsmithError as error:
-            _refuse(done, rows, error)
-    if job.dry_run:
-        done.made = len(wanted)
-        done.lines = sum(len(rows_of[document.name]) for document in wanted)
+            done.refused[document.name] = error.detail
+    if not wanted:
         return done
-    for result in await import_documents(context, job.call, job.operation, wanted) if wanted else ():
+    if job.operation is None or job.dry_run:
+        results = await check_documents(context, job.call, job.operation, wanted)
+    else:
+        results = await import_documents(context, job.call, job.operation, wanted)
+    for result in results:
         _count(done, result, rows_of[result.name])
     return done
 
 
 def _built(job: Job, document: SpooledDocument, rows: list[SpooledRow]) -> ImportDocument:
     key, _ = customer_key(document)
-    customer_id = job.customers.get(key)
-    if customer_id is None:
-        reason = f"there is no customer {key!r}" if key else "this document names no customer"
-        raise RowInvalid(f"row {document.first_row}: {reason}")
-    return build(document, rows, customer_id, job.metadata_keys, job.call.tenant.currency)
+    if not key:
+        raise RowInvalid(f"row {document.first_row}: this document names no customer")
+    found = job.customers[key]
+    if isinstance(found, Refusal):
+        raise RowInvalid(f"row {document.first_row}: customer {key[:80]!r}: {found.error.detail}")
+    tenant = job.call.tenant
+    keys = [key for key, _ in job.mapping.metadata]
+    return build(document, rows, found, keys, tenant.currency, tenant.time_zone)
 
 
 def _count(done: BatchDone, result: ImportResult, rows: list[SpooledRow]) -> None:
     if result.status == "refused":
         assert result.refusal is not None
-        _refuse(done, rows, result.refusal.error)
+        done.refused[result.name] = _reason(rows, result.refusal.error)
     elif result.status == "made_before":
         done.made_before += 1
-        done.lines += len(rows)
+        done.lines_before += len(rows)
     else:
         done.made += 1
         done.lines += len(rows)
 
 
-def _refuse(done: BatchDone, rows: list[SpooledRow], error: BillsmithError) -> None:
-    """Hold a document back whole: half a document would be a wrong one. Each of its rows gets the reason."""
-    done.refused_documents += 1
-    culprit = next((_ITEM.match(field.pointer) for field in error.errors if _ITEM.match(field.pointer)), None)
-    reason = f"row {rows[int(culprit[1])][0]}: {error.detail}" if culprit else error.detail
-    for number, _, _ in rows:
-        done.rejected[number] = reason
+def _reason(rows: list[SpooledRow], error: BillsmithError) -> str:
+    """What is wrong with a document, and with which of its rows."""
+    culprit = next((found for field in error.errors if (found := _ITEM.match(field.pointer))), None)
+    return f"row {rows[int(culprit[1])][0]}: {error.detail}" if culprit else error.detail

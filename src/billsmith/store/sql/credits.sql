@@ -65,10 +65,10 @@ WHERE tenant_id = $1 AND amount_minor > 0;
 -- across tenants: a sweep of the live tenants and of the sandboxes that live in the real time
 SELECT credits.tenant_id, credits.customer_id, credits.id, expires_at
 FROM credits JOIN tenants ON tenants.id = credits.tenant_id
-WHERE expires_at <= $1 AND remaining_minor > 0 AND tenants.clock_at IS NULL
-ORDER BY expires_at LIMIT $2;
+WHERE expires_at <= $1 AND remaining_minor > 0 AND tenants.clock_at IS NULL AND (expires_at, credits.id) > ($3, $4)
+ORDER BY expires_at, credits.id LIMIT $2;
 
 -- name: expired_credits_of_tenant
 SELECT tenant_id, customer_id, id, expires_at FROM credits
-WHERE tenant_id = $3 AND expires_at <= $1 AND remaining_minor > 0
-ORDER BY expires_at LIMIT $2;
+WHERE tenant_id = $1 AND expires_at <= $2 AND remaining_minor > 0
+ORDER BY expires_at, id LIMIT $3;

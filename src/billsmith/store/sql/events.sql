@@ -7,7 +7,14 @@ FROM unnest($2::smallint[]) AS shards (shard);
 
 -- name: tenants_with_outbox
 -- across tenants: the dispatcher looks whose events are to be numbered
-SELECT DISTINCT tenant_id FROM (SELECT tenant_id FROM outbox LIMIT $1) AS waiting;
+-- From tenant to tenant through the index, however much one of them has waiting.
+WITH RECURSIVE waiting (tenant_id) AS (
+    (SELECT outbox.tenant_id FROM outbox ORDER BY outbox.tenant_id LIMIT 1)
+    UNION ALL
+    SELECT (SELECT outbox.tenant_id FROM outbox WHERE outbox.tenant_id > waiting.tenant_id ORDER BY outbox.tenant_id LIMIT 1)
+    FROM waiting WHERE waiting.tenant_id IS NOT NULL
+)
+SELECT tenant_id FROM waiting WHERE tenant_id IS NOT NULL;
 
 -- name: lock_event_series
 SELECT next_sequence FROM event_series WHERE tenant_id = $1 FOR UPDATE;
@@ -28,4 +35,7 @@ WHERE event_numbers.tenant_id = $1 AND sequence > $2 AND ($4::text IS NULL OR ty
 ORDER BY sequence LIMIT $3;
 
 -- name: insert_cause
-INSERT INTO causes (tenant_id, id, actor, reason, request_id, caused_at) VALUES ($1, $2, $3, $4, $5, $6);
+-- No row comes back if it is there already; a transaction that is just writing it is waited for.
+INSERT INTO causes (tenant_id, id, actor, reason, request_id, caused_at) VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT DO NOTHING
+RETURNING id;

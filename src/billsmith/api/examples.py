@@ -1,0 +1,176 @@
+"""Examples for the reference: bodies as one would send them, and answers computed from them by core itself."""
+
+from datetime import UTC, date, datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from billsmith.actions import objects
+from billsmith.api.schemas import customers as customer_bodies
+from billsmith.api.schemas import invoices as invoice_bodies
+from billsmith.core.credits import Credit, granted
+from billsmith.core.customers import as_party, new_customer
+from billsmith.core.ids import (
+    CauseId,
+    CreditId,
+    CustomerId,
+    EventId,
+    InvoiceId,
+    KeyId,
+    SnapshotId,
+    TenantId,
+    TransferId,
+    show_id,
+)
+from billsmith.core.invoices import Document
+from billsmith.core.invoicing import Standing, finalise, new_draft
+from billsmith.core.ledger import Posting
+from billsmith.core.tenants import ApiKey, NewTenant, Scope, new_tenant
+from billsmith.store.transfers import CausedTransfer
+
+_AT = datetime(2026, 3, 31, 22, 15, tzinfo=UTC)
+_TODAY = date(2026, 4, 1)
+_FIRST = 0x019D4662_1C20_7000_8000_000000000000
+REQUEST_ID = show_id("request", UUID(int=_FIRST + 900))
+
+
+def _id(number: int) -> UUID:
+    """Ids that look like real ones, all of one shard."""
+    return UUID(int=_FIRST | number << 10 | 7)
+
+
+CUSTOMER_ID = show_id("customer", _id(3))
+
+INVOICE: dict[str, Any] = {
+    "customer": CUSTOMER_ID,
+    "title": "Hosting in March 2026",
+    "external_id": "2026-03-tim",
+    "currency": "EUR",
+    "period": {"start": "2026-03-01", "end": "2026-04-01"},
+    "terms_days": 14,
+    "items": [
+        "Thank you for hosting with us.",
+        {"name": "Setup", "amount": 5000, "tax": {"percent": "19"}},
+        {
+            "name": "Traffic",
+            "type": "bandwidth",
+            "quantity": "117.5",
+            "unit": "GB",
+            "unit_price": "0.085",
+            "volume": "117 488 302 911 bytes",
+            "period": {"start": "2026-03-01", "end": "2026-04-01"},
+            "tax": {"percent": "19"},
+            "discount": {"percent": "10"},
+        },
+        {"name": "Support calls", "quantity": "0", "unit_price": "25.00", "tax": {"percent": "19"}},
+    ],
+    "adjustments": [{"amount": -1000, "reason": "Outage of 12 March"}],
+    "metadata": {"order": "A-1007"},
+    "tags": ["hosting"],
+}
+"""The sample of a pushed invoice: every kind of line, an adjustment, and a line of zero."""
+
+BODIES: dict[str, Any] = {
+    "invoice": INVOICE,
+    "invoice_change": {"title": "Hosting in March", "tags": ["hosting", "checked"]},
+    "batch": {"invoices": [{"customer": "tim", "amount": 1500, "title": "April"}, {"customer": "ada", "amount": 900}]},
+    "customer": {
+        "name": "Tim's Workshop",
+        "external_id": "tim",
+        "emails": ["tim@example.com"],
+        "time_zone": "Europe/Berlin",
+        "address": {"line1": "Werkstr. 1", "postal_code": "10115", "city": "Berlin", "country": "DE"},
+        "tax_ids": [{"type": "eu_vat", "value": "DE123456789"}],
+    },
+    "customer_change": {"emails": ["billing@example.com"], "terms_days": 14},
+    "credit": {"customer": "tim", "amount": 2500, "currency": "EUR", "reason": "Goodwill"},
+    "clock": {"to": "2026-04-30T00:00:00Z"},
+    "key": {"name": "month-end script", "scopes": ["write"]},
+}
+
+_TENANT = new_tenant(
+    NewTenant(name="Steve's Cloud", currency="EUR", time_zone="Europe/Berlin"),
+    TenantId(_id(1)),
+    SnapshotId(_id(2)),
+    _AT,
+)
+_CUSTOMER = new_customer(
+    _TENANT,
+    customer_bodies.details_of(msgspec.convert(BODIES["customer"], customer_bodies.CustomerToCreate), None),
+    CustomerId(_id(3)),
+    SnapshotId(_id(4)),
+    _AT,
+)
+
+
+def shown_examples() -> dict[type, Any]:
+    """For each type of answer an example, as it would be sent."""
+    document, postings = _invoice()
+    invoice = objects.invoice_object(document)
+    transfer = CausedTransfer(
+        TransferId(_id(9)),
+        _CUSTOMER.id,
+        **msgspec.structs.asdict(postings[0]),
+        actor=show_id("key", _id(8)),
+        reason="month-end run",
+        request_id=REQUEST_ID,
+        caused_at=_AT,
+    )
+    key = ApiKey(KeyId(_id(8)), "month-end script", "sk_live_…w3kQ", (Scope.WRITE,), _AT, None, None)
+    return {
+        objects.InvoiceObject: invoice,
+        objects.CustomerObject: objects.customer_object(_CUSTOMER),
+        objects.CreditObject: objects.credit_object(_credit()),
+        objects.TenantObject: objects.tenant_object(_TENANT),
+        objects.KeyObject: objects.key_object(key),
+        objects.TransferObject: objects.transfer_object(transfer),
+        objects.EventObject: _event(invoice),
+    }
+
+
+def _invoice() -> tuple[Document, tuple[Posting, ...]]:
+    details = invoice_bodies.details_of(msgspec.convert(INVOICE, invoice_bodies.InvoiceToCreate))
+    standing = Standing(_TENANT, _CUSTOMER)
+    draft, lines = new_draft(standing, details, InvoiceId(_id(5)), _AT)
+    decision = finalise(standing, draft, lines, _AT, CreditId(_id(6)))
+    document = Document(decision.invoices[-1], lines, "INV-000042", _TENANT.seller, as_party(_CUSTOMER))
+    return document, decision.postings
+
+
+def _credit() -> Credit:
+    blank = Credit(
+        id=CreditId(_id(6)),
+        tenant_id=_TENANT.id,
+        customer_id=_CUSTOMER.id,
+        currency="EUR",
+        source="granted",
+        invoice_id=None,
+        reason=None,
+        granted_on=_TODAY,
+        expires_at=None,
+        amount_minor=0,
+        drawn_minor=0,
+        expired_minor=0,
+        deleted_minor=0,
+        metadata={},
+        version=1,
+        created_at=_AT,
+    )
+    return granted(msgspec.convert(BODIES["credit"], customer_bodies.CreditToGrant).credit(), blank, _AT)
+
+
+def _event(invoice: objects.InvoiceObject) -> objects.EventObject:
+    return objects.EventObject(
+        id=show_id("event", EventId(_id(7))),
+        sequence=311,
+        type="invoice.finalised",
+        customer=CUSTOMER_ID,
+        object_id=invoice.id,
+        object_version=1,
+        occurred_at=_AT,
+        actor=show_id("key", CauseId(_id(8))),
+        reason="month-end run",
+        request_id=REQUEST_ID,
+        data=invoice,
+    )

@@ -1,0 +1,24 @@
+"""How much memory this process has, by the system's own count."""
+
+import contextlib
+import sys
+from pathlib import Path
+
+if sys.platform != "win32":
+    import resource
+
+_STATUS = Path("/proc/self/status")
+
+
+def peak_memory_mb() -> float:
+    """The most resident memory this process itself has ever had; 0 where nobody counts it.
+
+    Linux hands a parent's peak down through `getrusage` to the processes it starts, so there the process is asked.
+    """
+    with contextlib.suppress(OSError, ValueError, StopIteration):
+        line = next(line for line in _STATUS.read_text().splitlines() if line.startswith("VmHWM:"))
+        return int(line.split()[1]) / 1024
+    if sys.platform == "win32":
+        return 0
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return own / 1024 / (1024 if sys.platform == "darwin" else 1)

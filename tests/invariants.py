@@ -1,0 +1,438 @@
+"""What always holds, checked from raw tables by code that shares nothing with the source: rows are loaded and counted.
+
+Every test that moves money ends with `await assert_holds(connection, tenant.id)`. A further invariant is one function
+below, listed in INVARIANTS, and one planted error in tests/verify/planted.py that it must name.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+from uuid import UUID
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+
+if TYPE_CHECKING:  # the stubs know these as generic, the classes themselves are not
+    Row: TypeAlias = asyncpg.Record
+    Connection: TypeAlias = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
+    Pool: TypeAlias = asyncpg.Pool[asyncpg.Record]
+else:
+    Row = asyncpg.Record
+    Connection = asyncpg.Connection
+    Pool = asyncpg.Pool
+
+Finalised: TypeAlias = dict[UUID, str]
+"""Finalised invoices with everything that is fixed about them, as text."""
+
+# Which account a kind of transfer takes from and which it gives to. The billed ones are mirrored for a negative line.
+ACCOUNTS = {
+    "net_billed": ("receivable", "billed_revenue"),
+    "tax_billed": ("receivable", "tax_payable"),
+    "payout_billed": ("payout_cost", "payable"),
+    "negative_total": ("receivable", "customer_credit"),
+    "credit_drawn": ("customer_credit", "receivable"),
+    "credit_granted": ("credits_granted", "customer_credit"),
+    "credit_expired": ("customer_credit", "credits_granted"),
+    "credit_deleted": ("customer_credit", "credits_granted"),
+}
+BILLED = {"net_billed", "tax_billed", "payout_billed"}
+
+# Where each kind of transfer is counted: the figure of its invoice, its sign there, and the figure of its credit.
+INVOICE_FIGURES = {"credit_drawn": ("credit_applied_minor", 1), "negative_total": ("moved_to_credit_minor", -1)}
+CREDIT_FIGURES = {
+    "credit_granted": "amount_minor",
+    "negative_total": "amount_minor",
+    "credit_drawn": "drawn_minor",
+    "credit_expired": "expired_minor",
+    "credit_deleted": "deleted_minor",
+}
+SETTLING = (
+    "paid_minor", "credit_applied_minor", "credit_noted_minor", "written_off_minor", "voided_minor",
+    "moved_to_credit_minor", "absorbed_minor",
+)  # fmt: skip
+CHANGEABLE = (
+    "status", "collection_state", "metadata", "tags", "labels", "version", "settled_at", "balance_minor", *SETTLING
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of one tenant, or of all, as they were at one instant."""
+
+    customers: list[Row]
+    customer_balances: list[Row]
+    invoices: list[Row]
+    invoice_lines: list[Row]
+    transfers: list[Row]
+    credits: list[Row]
+    invoice_numbers: list[Row]
+    number_series: list[Row]
+    events: list[Row]
+    event_numbers: list[Row]
+    event_series: list[Row]
+    outbox: list[Row]
+    causes: list[Row]
+    api_keys: list[Row]
+    tenants: list[Row]
+
+
+async def check(
+    database: Connection | Pool, tenant_id: UUID | None = None, earlier: Finalised | None = None
+) -> list[str]:
+    """Every breach as a sentence that begins with the invariant's name; of one tenant, or of all.
+
+    `earlier` is what `finalised` gave before; those invoices must read the same now.
+    """
+    async with AsyncExitStack() as stack:
+        connection: Any = database
+        if isinstance(database, asyncpg.Pool):
+            connection = await stack.enter_async_context(database.acquire())
+        if not connection.is_in_transaction():
+            await stack.enter_async_context(connection.transaction(isolation="repeatable_read", readonly=True))
+        rows = Rows(**{table: await _load(connection, table, tenant_id) for table in Rows.__dataclass_fields__})
+        now = {} if earlier is None else await finalised(connection, tenant_id)
+    breaches = [f"{name}: {breach}" for name, invariant in INVARIANTS.items() for breach in invariant(rows)]
+    return breaches + [f"{UNCHANGED}: {breach}" for breach in _changed(earlier or {}, now)]
+
+
+async def assert_holds(
+    database: Connection | Pool, tenant_id: UUID | None = None, earlier: Finalised | None = None
+) -> None:
+    """Fails with every breach there is."""
+    breaches = await check(database, tenant_id, earlier)
+    assert not breaches, "\n".join(breaches)
+
+
+async def finalised(database: Connection | Pool, tenant_id: UUID | None = None) -> Finalised:
+    """The finalised invoices as they are now, to be given to `check` later."""
+    rows = await database.fetch(
+        """
+        SELECT id, (to_jsonb(invoices) - $2::text[])::text || ' number ' || coalesce(number, 'none') || (
+            SELECT coalesce(jsonb_agg(to_jsonb(lines) ORDER BY line_no), '[]')::text FROM invoice_lines AS lines
+            WHERE lines.shard = invoices.shard AND lines.invoice_id = invoices.id
+        ) AS fixed
+        FROM invoices
+        LEFT JOIN invoice_numbers AS numbers ON numbers.invoice_id = id AND numbers.tenant_id = invoices.tenant_id
+        WHERE finalised_at IS NOT NULL AND ($1::uuid IS NULL OR invoices.tenant_id = $1)
+        """,
+        tenant_id,
+        list(CHANGEABLE),
+    )
+    return {row["id"]: row["fixed"] for row in rows}
+
+
+async def _load(connection: Connection, table: str, tenant_id: UUID | None) -> list[Row]:
+    column = "id" if table == "tenants" else "tenant_id"
+    return await connection.fetch(f"SELECT * FROM {table} WHERE $1::uuid IS NULL OR {column} = $1", tenant_id)
+
+
+# ---------------------------------------------------------------------------------------------------------- the ledger
+
+
+def _each_transfer_is_between_its_accounts(rows: Rows) -> Iterator[str]:
+    for row in rows.transfers:
+        pair = (row["debit"], row["credit"])
+        meant = ACCOUNTS.get(row["kind"])
+        mirrored = row["kind"] in BILLED and meant == pair[::-1]
+        if row["amount_minor"] <= 0 or pair[0] == pair[1] or (meant != pair and not mirrored):
+            yield f"transfer {row['id']} ({row['kind']}) moves {row['amount_minor']} from {pair[0]} to {pair[1]}"
+
+
+def _balances_are_the_sums_of_transfers(rows: Rows) -> Iterator[str]:
+    moved: Counter[tuple[UUID, str, str]] = Counter()
+    for row in rows.transfers:
+        moved[row["customer_id"], row["currency"], row["debit"]] += row["amount_minor"]
+        moved[row["customer_id"], row["currency"], row["credit"]] -= row["amount_minor"]
+    stored = {(row["customer_id"], row["currency"]): row for row in rows.customer_balances}
+    for customer_id, currency in stored.keys() | {key[:2] for key in moved}:
+        balance = stored.get((customer_id, currency))
+        ledger = tuple(
+            sign * moved[customer_id, currency, account]
+            for account, sign in (("receivable", 1), ("customer_credit", -1), ("payable", -1))
+        )
+        kept = balance and (balance["receivable_minor"], balance["credit_minor"], balance["payable_minor"])
+        if kept != ledger:
+            yield f"customer {customer_id} in {currency} has {kept}, its transfers come to {ledger}"
+        if min(ledger) < 0:
+            yield f"customer {customer_id} in {currency} has a negative balance: {ledger}"
+
+
+def _balances_are_what_invoices_and_credits_leave(rows: Rows) -> Iterator[str]:
+    left: Counter[tuple[UUID, str, str]] = Counter()
+    for row in rows.invoices:
+        column = "receivable_minor" if row["direction"] == "charge" else "payable_minor"
+        left[row["customer_id"], row["currency"], column] += row["balance_minor"]
+    for row in rows.credits:
+        left[row["customer_id"], row["currency"], "credit_minor"] += row["remaining_minor"]
+    for row in rows.customer_balances:
+        for column in ("receivable_minor", "credit_minor", "payable_minor"):
+            left[row["customer_id"], row["currency"], column] -= row[column]
+    for (customer_id, currency, column), difference in left.items():
+        if difference:
+            yield f"customer {customer_id} in {currency}: {column} is {difference} short of its documents"
+
+
+# --------------------------------------------------------------------------------------------------------- documents
+
+
+def _totals_are_the_sums_of_lines(rows: Rows) -> Iterator[str]:
+    lines = _grouped(rows.invoice_lines, "invoice_id")
+    for row in rows.invoices:
+        of_invoice = lines.pop(row["id"], [])
+        for column in ("net_minor", "tax_minor", "total_minor"):
+            added = sum(line[column] for line in of_invoice)
+            if row[column] != added:
+                yield f"invoice {row['id']} has {column} {row[column]}, its lines come to {added}"
+        numbers = sorted(line["line_no"] for line in of_invoice)
+        if numbers != list(range(1, row["line_count"] + 1)):
+            yield f"invoice {row['id']} should have {row['line_count']} lines, has {numbers}"
+    yield from (f"lines of invoice {invoice_id}, which is not there" for invoice_id in lines)
+
+
+def _lines_add_up(rows: Rows) -> Iterator[str]:
+    for row in rows.invoice_lines:
+        base = row["amount_minor"] - row["discount_minor"]
+        untaxed = row["total_minor"] if row["tax_inclusive"] else row["net_minor"]
+        taxed = row["tax_percent"] is not None or row["tax_minor"] == 0
+        within = abs(row["discount_minor"]) <= abs(row["amount_minor"]) and row["discount_minor"] * base >= 0
+        if row["net_minor"] + row["tax_minor"] != row["total_minor"] or untaxed != base or not taxed or not within:
+            yield f"line {row['line_no']} of invoice {row['invoice_id']} does not add up"
+
+
+def _invoices_are_what_was_posted(rows: Rows) -> Iterator[str]:
+    transfers = _grouped(rows.transfers, "invoice_id")
+    for row in rows.invoices:
+        posted: Counter[str] = Counter(dict.fromkeys(SETTLING, 0))
+        balance = total = 0
+        account, side = ("receivable", 1) if row["direction"] == "charge" else ("payable", -1)
+        for transfer in transfers.get(row["id"], []):
+            if transfer["kind"] in INVOICE_FIGURES:
+                figure, sign = INVOICE_FIGURES[transfer["kind"]]
+                posted[figure] += sign * transfer["amount_minor"]
+            signed = side * _into(transfer, account)
+            balance += signed
+            total += signed if transfer["kind"] in BILLED else 0
+        different = [f"{figure} {row[figure]}" for figure in SETTLING if row[figure] != posted[figure]]
+        if different or balance != row["balance_minor"] or total != (row["total_minor"] if row["finalised_at"] else 0):
+            yield f"invoice {row['id']} is not what was posted: balance {balance}, total {total}, {different}"
+        if row["finalised_at"] is None and row["id"] in transfers:
+            yield f"draft {row['id']} has transfers"
+
+
+def _each_line_was_posted_once(rows: Rows) -> Iterator[str]:
+    drafts = {row["id"] for row in rows.invoices if row["finalised_at"] is None}
+    posted: dict[tuple[UUID, int], dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
+    for transfer in rows.transfers:
+        if transfer["line_no"] is not None:
+            signed = _into(transfer, "receivable") - _into(transfer, "payable")
+            posted[transfer["invoice_id"], transfer["line_no"]][transfer["kind"]].append(signed)
+    for row in rows.invoice_lines:
+        found = posted.pop((row["invoice_id"], row["line_no"]), {})
+        parts = {"net_billed": row["net_minor"], "tax_billed": row["tax_minor"], "payout_billed": row["total_minor"]}
+        names = ("payout_billed",) if "payout_billed" in found else ("net_billed", "tax_billed")
+        ought = {name: [parts[name]] for name in names if parts[name]}
+        if row["invoice_id"] not in drafts and found != ought:
+            yield f"line {row['line_no']} of invoice {row['invoice_id']} was posted as {dict(found)}, should be {ought}"
+    yield from (f"line {line_no} of invoice {id_} was posted and is not there" for id_, line_no in posted)
+
+
+def _states_follow_from_balances(rows: Rows) -> Iterator[str]:
+    for row in rows.invoices:
+        balance = row["total_minor"] - sum(row[figure] for figure in SETTLING) if row["finalised_at"] else 0
+        ended = row["finalised_at"] is not None and balance == 0
+        holds = {
+            "draft": row["finalised_at"] is None,
+            "open": balance > 0,
+            "paid": ended and not row["voided_minor"] and not row["written_off_minor"],
+            "void": ended and row["voided_minor"] > 0,
+            "uncollectible": ended and row["written_off_minor"] > 0,
+        }.get(row["status"], True)
+        if not holds or balance != row["balance_minor"] or balance < 0 or ended != (row["settled_at"] is not None):
+            yield f"invoice {row['id']} is {row['status']} with a balance of {balance}, stored {row['balance_minor']}"
+
+
+def _credits_are_what_was_posted(rows: Rows) -> Iterator[str]:
+    transfers = _grouped(rows.transfers, "credit_id")
+    for row in rows.credits:
+        posted: Counter[str] = Counter()
+        for transfer in transfers.pop(row["id"], []):
+            posted[CREDIT_FIGURES.get(transfer["kind"], "unknown")] += transfer["amount_minor"]
+        remaining = posted["amount_minor"] - posted["drawn_minor"] - posted["expired_minor"] - posted["deleted_minor"]
+        figures = {**dict.fromkeys(CREDIT_FIGURES.values(), 0), **posted, "remaining_minor": remaining}
+        if remaining < 0 or any(figures[column] != row[column] for column in figures if column != "unknown"):
+            yield f"credit {row['id']} is not what was posted: {figures}"
+    yield from (f"transfers of credit {credit_id}, which is not there" for credit_id in transfers)
+
+
+def _numbers_have_no_gaps(rows: Rows) -> Iterator[str]:
+    following = {(row["tenant_id"], row["series"]): row["next_sequence"] for row in rows.number_series}
+    taken: dict[tuple[UUID, str], list[int]] = defaultdict(list)
+    for row in rows.invoice_numbers:
+        taken[row["tenant_id"], row["series"]].append(row["sequence"])
+    for key in following.keys() | taken.keys():
+        if sorted(taken[key]) != list(range(1, following.get(key, 0))):
+            yield f"series {key[1]} of tenant {key[0]} goes on at {following.get(key)}, has {sorted(taken[key])}"
+    numbers = Counter(row["invoice_id"] for row in rows.invoice_numbers)
+    unnumbered = {"draft", "awaiting_payment", "abandoned"}
+    for row in rows.invoices:
+        found = numbers.pop(row["id"], 0)
+        if found != (row["status"] not in unnumbered):
+            yield f"invoice {row['id']} is {row['status']} and has {found} numbers"
+    yield from (f"the number of invoice {invoice_id}, which is not there" for invoice_id in numbers)
+    texts = Counter((row["tenant_id"], row["number"]) for row in rows.invoice_numbers)
+    yield from (f"{number} is printed {times} times" for (_, number), times in texts.items() if times > 1)
+
+
+# ------------------------------------------------------------------------------------------------------------- events
+
+
+def _events_are_numbered_without_gaps(rows: Rows) -> Iterator[str]:
+    following = {row["tenant_id"]: row["next_sequence"] for row in rows.event_series}
+    taken = _grouped(rows.event_numbers, "tenant_id")
+    for tenant in rows.tenants:
+        found = sorted(row["sequence"] for row in taken.pop(tenant["id"], []))
+        if found != list(range(1, following.get(tenant["id"], 0))):
+            yield f"tenant {tenant['id']} goes on at {following.get(tenant['id'])}, has {len(found)} events"
+    yield from (f"numbered events of tenant {tenant_id}, which is not there" for tenant_id in taken)
+
+
+def _each_event_is_told_once(rows: Rows) -> Iterator[str]:
+    places = Counter(_told(rows))
+    for row in rows.events:
+        found = places.pop(row["id"], 0)
+        if found != 1:
+            yield f"event {row['id']} ({row['type']}) is told {found} times"
+    yield from (f"event {event_id} is told and is not there" for event_id in places)
+
+
+def _events_tell_every_version_in_order(rows: Rows) -> Iterator[str]:
+    events = {row["id"]: row for row in rows.events}
+    versions: dict[UUID, list[int]] = defaultdict(list)
+    ended = {row["object_id"] for row in rows.events if row["type"] == "invoice.deleted"}
+    for event_id in _told(rows):
+        if event_id in events:
+            versions[events[event_id]["object_id"]].append(events[event_id]["object_version"])
+    objects = [*rows.invoices, *rows.customers, *rows.credits, *rows.tenants]
+    stored = {row["id"]: row["version"] for row in objects}
+    stored |= {row["id"]: 1 if row["revoked_at"] is None else 2 for row in rows.api_keys}
+    for object_id in stored.keys() | versions.keys():
+        told = versions.get(object_id, [])
+        if told != list(range(1, len(told) + 1)):
+            yield f"the versions of {object_id} are told as {told}"
+        if stored.get(object_id) != (None if object_id in ended else len(told)):
+            yield f"{object_id} is at version {stored.get(object_id)}, told are {len(told)}"
+
+
+# ------------------------------------------------------------------------------------------------------------ tenants
+
+
+def _nothing_crosses_tenants(rows: Rows) -> Iterator[str]:
+    """What a row names is there, of the same tenant and of the same customer."""
+    tenants = {row["id"] for row in rows.tenants}
+    customers = {row["id"]: row for row in rows.customers}
+    invoices = {row["id"]: row for row in rows.invoices}
+    credits_ = {row["id"]: row for row in rows.credits}
+    causes = {row["id"]: row for row in rows.causes}
+    owned = {
+        "invoice": (rows.invoices, {"customer_id": customers}),
+        "line": (rows.invoice_lines, {"invoice_id": invoices}),
+        "balance": (rows.customer_balances, {"customer_id": customers}),
+        "credit": (rows.credits, {"customer_id": customers, "invoice_id": invoices}),
+        "number": (rows.invoice_numbers, {"invoice_id": invoices}),
+        "event": (rows.events, {"customer_id": customers, "cause_id": causes}),
+        "customer": (rows.customers, {"parent_id": customers}),
+        "transfer": (
+            rows.transfers,
+            {"customer_id": customers, "invoice_id": invoices, "credit_id": credits_, "cause_id": causes},
+        ),
+    }
+    for kind, (children, parents) in owned.items():
+        for row in children:
+            if row["tenant_id"] not in tenants:
+                yield f"{kind} {_name(row)} is of tenant {row['tenant_id']}, which is not there"
+            for column, known in parents.items():
+                if row[column] is not None and not _belongs(row, known.get(row[column])):
+                    yield f"{kind} {_name(row)} names {column} {row[column]}, which is not its own"
+
+
+def _rows_live_in_their_shard(rows: Rows) -> Iterator[str]:
+    placed = {
+        "id": [*rows.customers, *rows.invoices, *rows.transfers, *rows.credits, *rows.events],
+        "customer_id": [*rows.customer_balances, *rows.transfers, *rows.invoices, *rows.credits],
+        "invoice_id": rows.invoice_lines,
+        "event_id": rows.event_numbers,
+    }
+    for column, found in placed.items():
+        yield from (
+            f"{column} {row[column]} in shard {row['shard']}" for row in found if _shard(row[column]) != row["shard"]
+        )
+
+
+Invariant: TypeAlias = Callable[[Rows], Iterable[str]]
+
+INVARIANTS: dict[str, Invariant] = {
+    "debits are credits": _each_transfer_is_between_its_accounts,
+    "balances are the sums of transfers": _balances_are_the_sums_of_transfers,
+    "balances are what documents leave": _balances_are_what_invoices_and_credits_leave,
+    "totals are lines": _totals_are_the_sums_of_lines,
+    "lines add up": _lines_add_up,
+    "invoices are what was posted": _invoices_are_what_was_posted,
+    "lines are posted once": _each_line_was_posted_once,
+    "states follow from balances": _states_follow_from_balances,
+    "credits are what was posted": _credits_are_what_was_posted,
+    "numbers have no gaps": _numbers_have_no_gaps,
+    "events have no gaps": _events_are_numbered_without_gaps,
+    "one event per fact": _each_event_is_told_once,
+    "events tell every version": _events_tell_every_version_in_order,
+    "nothing crosses tenants": _nothing_crosses_tenants,
+    "rows live in their shard": _rows_live_in_their_shard,
+}
+UNCHANGED = "finalised invoices never change"
+
+
+def _changed(earlier: Finalised, now: Finalised) -> Iterator[str]:
+    for invoice_id, fixed in earlier.items():
+        if now.get(invoice_id) != fixed:
+            yield f"invoice {invoice_id} was {fixed}, is {now.get(invoice_id)}"
+
+
+def _grouped(rows: Iterable[Row], column: str) -> dict[UUID, list[Row]]:
+    groups: dict[UUID, list[Row]] = {}
+    for row in rows:
+        if row[column] is not None:
+            groups.setdefault(row[column], []).append(row)
+    return groups
+
+
+def _into(transfer: Row, account: str) -> int:
+    """What the transfer adds to the account's debit side."""
+    amount: int = transfer["amount_minor"]
+    if transfer["debit"] == account:
+        return amount
+    return -amount if transfer["credit"] == account else 0
+
+
+def _told(rows: Rows) -> Iterator[UUID]:
+    """The events in the order of the sequence: those numbered, then those that wait."""
+    for row in sorted(rows.event_numbers, key=lambda row: (row["tenant_id"], row["sequence"])):
+        yield row["event_id"]
+    for row in sorted(rows.outbox, key=lambda row: row["position"]):
+        yield from row["event_ids"]
+
+
+def _belongs(child: Row, parent: Row | None) -> bool:
+    """Whether the parent is there, of the child's tenant and, if it is a customer's, of the same customer."""
+    if parent is None or parent["tenant_id"] != child["tenant_id"]:
+        return False
+    columns = {"customer_id", "currency"} & set(child.keys()) & set(parent.keys())
+    return "customer_id" not in columns or all(child[column] == parent[column] for column in columns)
+
+
+def _name(row: Row) -> str:
+    return " ".join(str(row[column]) for column in ("id", "invoice_id", "line_no", "customer_id") if column in row)
+
+
+def _shard(id_: UUID) -> int:
+    return id_.int % 1024
