@@ -1,8 +1,8 @@
 """The one pattern by which money moves: write the intent, call with a stored key, record; recover by asking.
 
-tx 1 commits the attempt before anything is sent (`collect.py`, `refunds.py` begin them). `send` calls the gateway with no
-transaction open. `record` notes what was heard, in one transaction with all that follows from it. If any of it is cut
-off, `recover` asks the gateway once the lease has passed. So a crash anywhere loses nothing and charges nobody twice.
+tx 1 commits the attempt before anything is sent (`collect.py`, `refunds.py` begin them). `send` calls the gateway with
+no transaction open. `record` notes what was heard, in one transaction with all that follows from it. What is cut off
+anywhere is asked about by `recover` once the lease has passed: so a crash loses nothing and charges nobody twice.
 """
 
 import asyncio
@@ -16,16 +16,19 @@ from msgspec.structs import replace
 
 from billsmith.actions.calls import Call, carry_out
 from billsmith.actions.context import Context
-from billsmith.actions.loading import load_paid, load_refundable, load_voidable
+from billsmith.actions.loading import by_invoice_id, load_paid, load_refundable, load_voidable
 from billsmith.actions.saving import lock_standings, record_facts, save
 from billsmith.core.collecting.outcomes import Paying, ended, may_change, recorded
 from billsmith.core.collecting.refunding import refund_failed, refund_succeeded
 from billsmith.core.collecting.reopening import payment_reversed
+from billsmith.core.correcting.voiding import Voidable
 from billsmith.core.decisions import Decision, Standing, row_changed
 from billsmith.core.facts import Fact
-from billsmith.core.ids import AttemptId, CustomerId, PaymentMethodId, shard_of, show_id
+from billsmith.core.ids import AttemptId, CustomerId, InvoiceId, PaymentId, PaymentMethodId, shard_of, show_id
+from billsmith.core.invoices import Invoice
+from billsmith.core.payments.corrections import WriteOff
 from billsmith.core.payments.methods import GatewayAccount, PaymentMethod
-from billsmith.core.payments.payment import Attempt, Payment
+from billsmith.core.payments.payment import Allocation, Attempt, Payment, Share
 from billsmith.core.payments.policy import NETWORK_WINDOW
 from billsmith.core.payments.results import (
     Decline,
@@ -89,7 +92,7 @@ async def send(context: Context, sending: Sending) -> Heard:
     if attempt.lease_until - context.clock.wall() < LEASE_LEFT_TO_SEND:
         return Heard()
     try:
-        gateway = context.gateways.get(sending.account.gateway)
+        gateway = context.gateways.gateway(sending.account.gateway)
         result = await calling.submit(
             gateway,
             opened_account(context, sending.tenant, sending.account),
@@ -162,7 +165,7 @@ async def ask(context: Context, sending: Sending) -> Heard:
     at = context.clock.of(sending.tenant)
     attempt = sending.attempt
     try:
-        gateway = context.gateways.get(sending.account.gateway)
+        gateway = context.gateways.gateway(sending.account.gateway)
         capabilities = gateway.capabilities(account)
         found = await calling.find(
             gateway, account, operation_of(sending), at, assert_no_transaction=no_transaction_open
@@ -298,13 +301,15 @@ async def _record_round(context: Context, call: Call, heard: dict[AttemptId, Hea
             {attempt.customer_id for attempt in first.values()},
         )
         attempts = await payment_rows.get_attempts(connection, call.tenant.id, heard)  # as they are under the lock
+        touched = await _load_touched(connection, call.tenant, attempts.values(), cause.caused_at)
         decisions = []
         refused: dict[UUID, str] = {}
         for attempt in attempts.values():
             one = heard[attempt.id]
             if one.account_refused is not None:
                 refused[attempt.gateway_account_id] = one.account_refused
-            decision = await _decide(connection, context, cause, standings[attempt.customer_id], attempt, one)
+            standing = standings[attempt.customer_id]
+            decision = await _decide(connection, context, cause, standing, attempt, one, touched)
             if decision is not None:
                 decisions.append(decision)
         await save(connection, context, cause, standings, decisions, {})
@@ -314,7 +319,13 @@ async def _record_round(context: Context, call: Call, heard: dict[AttemptId, Hea
 
 
 async def _decide(
-    connection: Connection, context: Context, cause: Cause, standing: Standing, attempt: Attempt, heard: Heard
+    connection: Connection,
+    context: Context,
+    cause: Cause,
+    standing: Standing,
+    attempt: Attempt,
+    heard: Heard,
+    touched: "Touched",
 ) -> Decision | None:
     result = heard.result or OperationResult(OperationStatus.FAILED)
     if not may_change(attempt, result.status):
@@ -332,7 +343,7 @@ async def _decide(
         result = replace(result, status=OperationStatus.FAILED, decline=result.decline or _REVERSED_EARLY)
     if attempt.kind is OperationKind.REFUND:
         return await _decide_refund(connection, standing, attempt, result, next_check_at, heard, at, fresh)
-    paying = await _load_paying(connection, context, standing, attempt)
+    paying = touched.paying(attempt)
     return recorded(standing, paying, result, at, next_check_at, fresh, not_submitted=heard.not_submitted)
 
 
@@ -368,31 +379,56 @@ async def _decide_refund(
             return decision
 
 
-async def _load_paying(connection: Connection, context: Context, standing: Standing, attempt: Attempt) -> Paying:
-    tenant = standing.tenant
-    payment = (await payment_rows.get_payments(connection, tenant.id, [attempt.payment_id]))[attempt.payment_id]
-    shares = (await payment_rows.get_shares(connection, tenant.id, [attempt.id])).get(attempt.id, [])
-    ids = [share.invoice_id for share in shares]
-    invoices = await invoice_rows.lock_invoices(connection, tenant.id, ids)
-    write_offs: dict[Any, tuple[Any, ...]] = {}
-    if any(invoice.written_off_minor for invoice in invoices.values()):
-        for one in await correction_rows.write_offs_of_invoices(connection, tenant.id, ids):
-            write_offs[one.invoice_id] = (*write_offs.get(one.invoice_id, ()), one)
+class Touched(msgspec.Struct, frozen=True):
+    """What the outcomes of a batch of charges and payouts may touch, read set-wise under the customers' locks."""
+
+    payments: dict[Any, Payment]
+    shares: dict[AttemptId, list[Share]]
+    invoices: dict[InvoiceId, Invoice]
+    allocations: dict[PaymentId, tuple[Allocation, ...]]
+    write_offs: dict[InvoiceId, tuple[WriteOff, ...]]
+    voidables: dict[InvoiceId, Voidable]
+    tries: dict[PaymentMethodId, int]
+
+    def paying(self, attempt: Attempt) -> Paying:
+        """The part that one attempt may touch."""
+        shares = tuple(self.shares.get(attempt.id, ()))
+        ids = [share.invoice_id for share in shares]
+        tries = 1 if attempt.payment_method_id is None else self.tries.get(attempt.payment_method_id, 1)
+        return Paying(
+            self.payments[attempt.payment_id],
+            attempt,
+            shares,
+            {id_: self.invoices[id_] for id_ in ids},
+            self.allocations.get(attempt.payment_id, ()),
+            {id_: self.write_offs[id_] for id_ in ids if id_ in self.write_offs},
+            {id_: self.voidables[id_] for id_ in ids if id_ in self.voidables},
+            tries,
+        )
+
+
+async def _load_touched(connection: Connection, tenant: Tenant, attempts: Iterable[Attempt], at: datetime) -> Touched:
+    moving = [attempt for attempt in attempts if attempt.kind in (OperationKind.CHARGE, OperationKind.PAYOUT)]
+    payment_ids = [attempt.payment_id for attempt in moving]
+    payments = await payment_rows.get_payments(connection, tenant.id, payment_ids)
+    shares = await payment_rows.get_shares(connection, tenant.id, [attempt.id for attempt in moving])
+    invoice_ids = [share.invoice_id for of_attempt in shares.values() for share in of_attempt]
+    invoices = by_invoice_id(await invoice_rows.lock_invoices(connection, tenant.id, invoice_ids))
+    allocations: dict[PaymentId, tuple[Allocation, ...]] = {}
+    for allocation in await payment_rows.get_allocations(connection, tenant.id, payment_ids):
+        allocations[allocation.payment_id] = (*allocations.get(allocation.payment_id, ()), allocation)
+    written = [invoice.id for invoice in invoices.values() if invoice.written_off_minor]
+    write_offs: dict[InvoiceId, tuple[WriteOff, ...]] = {}
+    for one in await correction_rows.write_offs_of_invoices(connection, tenant.id, written) if written else ():
+        write_offs[one.invoice_id] = (*write_offs.get(one.invoice_id, ()), one)
     voidables = {
         invoice.id: await load_voidable(connection, tenant, invoice)
         for invoice in invoices.values()
         if invoice.collection_state == "void_pending"
     }
-    tries = await _tries(connection, context, tenant, attempt.payment_method_id)
-    allocations = await payment_rows.get_allocations(connection, tenant.id, [payment.id])
-    return Paying(payment, attempt, tuple(shares), dict(invoices), tuple(allocations), write_offs, voidables, tries)
-
-
-async def _tries(connection: Connection, context: Context, tenant: Tenant, method_id: PaymentMethodId | None) -> int:
-    if method_id is None:
-        return 1
-    since = context.clock.of(tenant) - NETWORK_WINDOW
-    return (await payment_rows.count_tries(connection, tenant.id, [method_id], since)).get(method_id, 1)
+    methods = [attempt.payment_method_id for attempt in moving if attempt.payment_method_id is not None]
+    tries = await payment_rows.count_tries(connection, tenant.id, methods, at - NETWORK_WINDOW)
+    return Touched(payments, shares, invoices, allocations, write_offs, voidables, tries)
 
 
 async def _note_silence(context: Context, call: Call, silent: Sequence[Sending]) -> int:

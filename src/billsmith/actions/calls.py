@@ -24,7 +24,11 @@ KEYS_KEPT = timedelta(days=30)
 LOOK_AGAIN_AFTER_SECONDS = (0.05, 0.2, 0.5, 1, 2, 4, 8)
 """When a commit whose reply was lost is looked up; a database that restarts is back within that time, mostly."""
 
+STEPS_LEASE = timedelta(seconds=90)
+"""How long a call in several steps may take: the call to the outside is cut before."""
+
 T = TypeVar("T")
+B = TypeVar("B")
 
 
 class Answer(msgspec.Struct, frozen=True, gc=False):
@@ -80,19 +84,35 @@ class KeyRunning(Conflict):
     code = "idempotency_key_running"
 
 
+class KeyInterrupted(Exception):
+    """The first call with this key was cut off after it had made `subject`: somebody has to answer in its place."""
+
+    def __init__(self, subject: str) -> None:
+        super().__init__(subject)
+        self.subject = subject
+
+
 class ClockMoving(Conflict):
     """The clock of this sandbox is being moved; writes wait until it stands still."""
 
     code = "clock_moving"
 
 
-async def carry_out(context: Context, call: Call, verb: Callable[[Connection, Cause], Awaitable[T]]) -> Outcome[T]:
+async def carry_out(
+    context: Context,
+    call: Call,
+    verb: Callable[[Connection, Cause], Awaitable[T]],
+    *,
+    goes_on: Callable[[T], str | None] | None = None,
+) -> Outcome[T]:
     """Do `verb` in one transaction, under its key if it has one; the answer is stored in that same transaction.
 
     A repeat gets the stored answer. An error rolls back everything, the key too, so that it can be used again. A call
     without a key always has a result. If the reply to the commit is lost, its cause is looked up, and `verb` is done
-    again only if that is not there. Raises KeyReused, KeyRunning, ClockMoving, CommitUnknown, and whatever the verb
-    raises.
+    again only if that is not there. `goes_on` names what is being made, where more than this transaction belongs to
+    the call: then the key stays running (`carry_out_in_steps`).
+
+    Raises KeyReused, KeyRunning, ClockMoving, CommitUnknown, and whatever the verb raises.
     """
     cause = cause_of(context, call)
     ended: list[Outcome[T]] = []
@@ -109,7 +129,10 @@ async def carry_out(context: Context, call: Call, verb: Callable[[Connection, Ca
             await insert_cause(connection, current)
         result = await verb(connection, current)
         answer = None
-        if keyed is not None:
+        if keyed is not None and goes_on is not None and (subject := goes_on(result)) is not None:
+            lease_until = context.clock.wall() + STEPS_LEASE
+            await idempotency.name_subject(connection, call.tenant.id, keyed.key, subject, lease_until)
+        elif keyed is not None:
             answer = keyed.reply(result)
             await idempotency.complete_key(connection, call.tenant.id, keyed.key, answer.status, answer.body)
         ended.append(Outcome(result, answer))
@@ -124,6 +147,49 @@ async def carry_out(context: Context, call: Call, verb: Callable[[Connection, Ca
         with contextlib.suppress(DatabaseUnavailable):
             return await transact(context.pool, work)
     raise unknown
+
+
+async def carry_out_in_steps(
+    context: Context,
+    call: Call,
+    begin: Callable[[Connection, Cause], Awaitable[B]],
+    *,
+    subject: Callable[[B], str],
+    go_on: Callable[[B], Awaitable[None]],
+    reread: Callable[[Connection, str], Awaitable[T]],
+) -> Outcome[T]:
+    """A verb that calls the outside: `begin` in one transaction, `go_on` with none open, then the answer is stored.
+
+    `subject` names what was made, `reread` reads it as it is at the end. A repeat meanwhile gets KeyRunning naming it;
+    one that finds the first cut off reads it and answers in its place. Raises what the steps raise, KeyReused.
+    """
+    try:
+        begun = await carry_out(context, call, begin, goes_on=subject)
+    except KeyInterrupted as interrupted:
+        return await _answered(context, call, interrupted.subject, reread, replayed=True)
+    if begun.replayed or begun.result is None:
+        return Outcome(None, begun.answer, replayed=True)
+    await go_on(begun.result)
+    return await _answered(context, call, subject(begun.result), reread, replayed=False)
+
+
+async def _answered(
+    context: Context,
+    call: Call,
+    subject: str,
+    reread: Callable[[Connection, str], Awaitable[T]],
+    *,
+    replayed: bool,
+) -> Outcome[T]:
+    async def work(connection: Connection) -> Outcome[T]:
+        result = await reread(connection, subject)
+        if call.keyed is None:
+            return Outcome(result)
+        answer = call.keyed.reply(result)
+        await idempotency.complete_key(connection, call.tenant.id, call.keyed.key, answer.status, answer.body)
+        return Outcome(None if replayed else result, answer, replayed)
+
+    return await transact(context.pool, work)
 
 
 async def answered_before(context: Context, call: Call) -> Outcome[Any] | None:
@@ -166,6 +232,10 @@ async def _stored_answer(connection: Connection, context: Context, call: Call, k
     stored = await idempotency.get_key(connection, tenant_id, keyed.key)
     if stored is None:
         raise KeyRunning("the first call with this key was just undone; try again")
+    if stored.subject is not None and stored.answer is None and stored.fingerprint == keyed.fingerprint:
+        assert stored.lease_until is not None
+        if stored.lease_until <= context.clock.wall():
+            raise KeyInterrupted(stored.subject)
     return _same_answer(stored, keyed)
 
 
@@ -173,5 +243,6 @@ def _same_answer(stored: StoredAnswer, keyed: Keyed) -> Answer:
     if stored.fingerprint != keyed.fingerprint:
         raise KeyReused("this idempotency key was used for another request", pointer="")
     if stored.answer is None or stored.answer_status is None:
-        raise KeyRunning("the first call with this key is still running; try again in a moment")
+        facts = {} if stored.subject is None else {"making": stored.subject}
+        raise KeyRunning("the first call with this key is still running; try again in a moment", facts=facts)
     return Answer(stored.answer_status, stored.answer)

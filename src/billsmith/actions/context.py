@@ -3,13 +3,16 @@
 import msgspec
 
 from billsmith.clock import Clock
+from billsmith.gateways.registry import Registry
 from billsmith.ids import IdMaker
 from billsmith.store.pool import Pool
 
 
 class Context(msgspec.Struct, frozen=True):
-    """The outside of the house, made once by `wiring`: pool, both clocks, id maker."""
+    """The outside of the house, made once by `wiring`: pool, both clocks, id maker, gateways and what seals secrets."""
 
     pool: Pool
     clock: Clock
     ids: IdMaker
+    gateways: Registry = Registry({})
+    vault: Vault = NO_VAULT

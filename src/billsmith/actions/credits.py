@@ -8,11 +8,11 @@ import msgspec
 from billsmith.actions.calls import Call, ClockMoving, Outcome, carry_out
 from billsmith.actions.context import Context
 from billsmith.actions.saving import lock_standing, save
-from billsmith.core.credits import Credit, NewCredit, deleted, expired, grant_posting, granted
+from billsmith.core.credits import Credit, NewCredit, deleted, expired, grant_posting, granted, new_credit
 from billsmith.core.customers import not_deleted, today_of
+from billsmith.core.decisions import Decision, Standing, credit_changed, draw_available, with_credit
 from billsmith.core.facts import FactType
 from billsmith.core.ids import CreditId, CustomerId, shard_of, show_id
-from billsmith.core.invoicing import Decision, Standing, draw_available, with_credit, without_credit
 from billsmith.core.tenants import Tenant
 from billsmith.errors import BillsmithError, NotFound
 from billsmith.store import ledger as ledger_rows
@@ -43,26 +43,10 @@ async def grant_credit(context: Context, call: Call, customer_id: CustomerId, gi
         not_deleted(customer)
         today = today_of(customer, at)
         id_ = CreditId(context.ids.new(shard_of(customer_id)))
-        blank = Credit(
-            id=id_,
-            tenant_id=call.tenant.id,
-            customer_id=customer.id,
-            currency=given.currency or customer.currency,
-            source="granted",
-            invoice_id=None,
-            reason=None,
-            granted_on=today,
-            expires_at=None,
-            amount_minor=0,
-            drawn_minor=0,
-            expired_minor=0,
-            deleted_minor=0,
-            metadata={},
-            version=1,
-            created_at=at,
-        )
+        currency = given.currency or customer.currency
+        blank = new_credit(id_, call.tenant.id, customer.id, "granted", currency, 0, today, at)
         credit = granted(given, blank, at)
-        decision = with_credit(Decision(standing), credit, grant_posting(credit))
+        decision = with_credit(Decision(standing), credit, [grant_posting(credit)])
         decision = draw_available(decision, at, today, on=standing.owed)
         await save(connection, context, cause, {customer.id: standing}, [decision], {})
         return next(kept for kept in reversed(decision.credits) if kept.id == id_)
@@ -150,6 +134,6 @@ async def _take_back(
 ) -> Credit:
     on = today_of(standing.customer, cause.caused_at)
     changed, posting = (expired if type_ == "credit.expired" else deleted)(credit, on)
-    decision = without_credit(Decision(standing), changed, posting, type_)
+    decision = credit_changed(Decision(standing), changed, type_, [posting])
     await save(connection, context, cause, {credit.customer_id: standing}, [decision], {})
     return changed

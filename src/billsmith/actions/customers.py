@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 
 from billsmith.actions.calls import Call, Outcome, carry_out
+from billsmith.actions.collect import method_for, plan_waiting
 from billsmith.actions.context import Context
 from billsmith.actions.saving import CustomerNotFound, lock_standing, record_facts, save
 from billsmith.core.customers import (
@@ -21,10 +22,11 @@ from billsmith.core.customers import (
     new_customer,
     today_of,
 )
+from billsmith.core.decisions import Decision, draw_available
 from billsmith.core.facts import Fact, FactType
 from billsmith.core.ids import CustomerId, MalformedId, SnapshotId, TenantId, read_id, shard_of, show_id
-from billsmith.core.invoicing import Decision, draw_available
 from billsmith.core.ledger import Balance
+from billsmith.core.payments.methods import usable
 from billsmith.core.tenants import Tenant
 from billsmith.core.text import UnusableText
 from billsmith.errors import Conflict, NotFound
@@ -94,8 +96,12 @@ async def update_customer(
             await tenant_rows.insert_snapshot(connection, call.tenant.id, snapshot_id, as_party(customer))
         await customer_rows.update_customer(connection, customer)
         await record_facts(connection, context, cause, [_fact("customer.updated", customer)])
+        if customer.payment_method_id is not None and customer.payment_method_id != before.payment_method_id:
+            usable(await method_for(connection, call.tenant, standing, customer.payment_method_id))
         if customer.draw_credit and not before.draw_credit:
             await _draw_now(connection, context, cause, call.tenant, customer)
+        if _collected_anew(before, customer):
+            await plan_waiting(connection, context, cause, msgspec.structs.replace(standing, customer=customer))
         return customer
 
     return await carry_out(context, call, verb)
@@ -171,6 +177,12 @@ async def _named(context: Context, tenant: Tenant, texts: Iterable[str]) -> dict
             names[text] = external_id(text) or text
     found = await customer_rows.find_external_ids(context.pool, tenant.id, names.values()) if names else {}
     return {text: found[name] for text, name in names.items() if name in found}
+
+
+def _collected_anew(before: Customer, customer: Customer) -> bool:
+    """Whether something that invoices may have waited for has changed."""
+    another = customer.payment_method_id is not None and customer.payment_method_id != before.payment_method_id
+    return another or (customer.auto_collect and not before.auto_collect)
 
 
 def _meant(reference: str, found: dict[str, CustomerId]) -> CustomerId | NotFound:

@@ -12,8 +12,9 @@ from billsmith.actions.customers import insert_with_snapshot
 from billsmith.actions.invoices import NewInvoice, Refusal, lock_for, make_invoices
 from billsmith.actions.saving import CustomerNotFound, Standings
 from billsmith.core.customers import Customer, CustomerDetails, new_customer
+from billsmith.core.decisions import Standing
 from billsmith.core.ids import CreditId, CustomerId, InvoiceId, OperationId, SnapshotId, shard_of
-from billsmith.core.invoicing import Standing, finalise, new_draft
+from billsmith.core.invoicing import finalise, new_draft
 from billsmith.core.operations import Operation
 from billsmith.core.tenants import Tenant
 from billsmith.core.text import NAME_LENGTH, line_of_text

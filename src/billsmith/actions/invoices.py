@@ -9,11 +9,10 @@ from billsmith.actions.calls import Call, Outcome, carry_out
 from billsmith.actions.context import Context
 from billsmith.actions.customers import ExternalIdTaken
 from billsmith.actions.saving import CustomerNotFound, Standings, lock_standing, lock_standings, record_facts, save
+from billsmith.core.decisions import Decision, Standing
 from billsmith.core.ids import CreditId, CustomerId, InvoiceId, TenantId, shard_of, show_id
 from billsmith.core.invoices import Document, Invoice, InvoiceDetails, Line, still_draft
 from billsmith.core.invoicing import (
-    Decision,
-    Standing,
     deleted_draft,
     details_of,
     drafted,

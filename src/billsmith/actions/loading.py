@@ -52,7 +52,7 @@ async def load_paid(connection: Connection, tenant: Tenant, payment_id: PaymentI
     draws = await ledger_rows.draws_of_credits(connection, tenant.id, [credit.id for credit in credits_])
     uses = tuple(CreditUse(credit_id, invoice_id, amount) for credit_id, invoice_id, amount in draws)
     invoices = await invoice_rows.lock_invoices(connection, tenant.id, touched_invoices(allocations, uses))
-    return Paid(payment, tuple(allocations), _by_invoice_id(invoices), tuple(credits_), uses)
+    return Paid(payment, tuple(allocations), by_invoice_id(invoices), tuple(credits_), uses)
 
 
 async def load_refundable(
@@ -95,5 +95,6 @@ async def _standing_supplements(connection: Connection, tenant: Tenant, invoice_
     return [show_id("invoice", id_) for _, id_, status in found if status != "void"]
 
 
-def _by_invoice_id(invoices: dict[UUID, Invoice]) -> dict[Any, Invoice]:
+def by_invoice_id(invoices: dict[UUID, Invoice]) -> dict[Any, Invoice]:
+    """The invoices, under ids that are known to be theirs."""
     return dict(invoices)

@@ -9,13 +9,25 @@ from typing import Any, Literal
 
 import msgspec
 
-from billsmith.core.credits import Credit
+from billsmith.actions.money_objects import DeclineObject, decline_object
+from billsmith.core.credits import Credit, CreditSource
 from billsmith.core.customers import Customer
 from billsmith.core.explain import explained
-from billsmith.core.ids import maybe_show_id, show_id
-from billsmith.core.invoices import CollectionState, Direction, Document, Invoice, Line, LineKind, Status
+from billsmith.core.ids import InvoiceId, PaymentMethodId, maybe_show_id, show_id
+from billsmith.core.invoices import (
+    CollectionReason,
+    CollectionState,
+    Direction,
+    Document,
+    Invoice,
+    Line,
+    LineKind,
+    Status,
+)
 from billsmith.core.ledger import Balance, PostingKind
 from billsmith.core.parties import Address, Party, TaxId
+from billsmith.core.payments.policy import CollectionPolicy
+from billsmith.core.payments.results import Decline
 from billsmith.core.tenants import ApiKey, Scope, Tenant, TenantSettings
 from billsmith.store.transfers import CausedTransfer
 
@@ -89,6 +101,8 @@ class CustomerObject(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     invoicing: Literal["on", "draft", "off"]
     draw_credit: bool
     overdue_exempt: bool
+    payment_method: str | None
+    collection_policy: CollectionPolicy | None
     metadata: dict[str, str]
     tags: tuple[str, ...]
     version: int
@@ -105,6 +119,13 @@ class InvoiceObject(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     customer: str | CustomerObject
     status: Status
     collection_state: CollectionState | None
+    collection_reason: CollectionReason | None
+    next_collect_at: datetime | None
+    attempt_count: int
+    last_decline: DeclineObject | None
+    payment_method: str | None
+    collection_policy: CollectionPolicy | None
+    appears_on_statement_as: str | None
     direction: Direction
     number: str | None
     external_id: str | None
@@ -126,7 +147,12 @@ class InvoiceObject(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     voided: int
     moved_to_credit: int
     absorbed: int
+    refunded: int
     balance: int
+    adjusts: str | None
+    revises: str | None
+    revised_by: str | None
+    rebill: bool | None
     line_count: int
     lines: tuple[LineObject, ...] | msgspec.UnsetType = msgspec.UNSET
     seller: Party | None
@@ -145,13 +171,17 @@ class CreditObject(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     id: str
     object: Literal["credit"] = "credit"
     customer: str
-    source: Literal["negative_total", "granted"]
+    source: CreditSource
     invoice: str | None
+    payment: str | None
     currency: str
     amount: int
     drawn: int
     expired: int
     deleted: int
+    paid_out: int
+    moved: int
+    reserved: int
     remaining: int
     reason: str | None
     granted_on: date
@@ -238,6 +268,7 @@ def customer_object(customer: Customer, balances: dict[str, Balance] | None = No
         **shown,
         id=show_id("customer", customer.id),
         parent=maybe_show_id("customer", customer.parent_id),
+        payment_method=maybe_show_id("payment_method", customer.payment_method_id),
         balances=msgspec.UNSET if balances is None else tuple(_balance(*entry) for entry in sorted(balances.items())),
     )
 
@@ -250,6 +281,13 @@ def invoice_object(document: Document, *, lines: bool = True, customer: Customer
         customer=customer or show_id("customer", invoice.customer_id),
         status=invoice.status,
         collection_state=invoice.collection_state,
+        collection_reason=invoice.collection_reason,
+        next_collect_at=invoice.next_collect_at,
+        attempt_count=invoice.attempt_count,
+        last_decline=decline_object(invoice.last_decline),
+        payment_method=maybe_show_id("payment_method", invoice.payment_method_id),
+        collection_policy=invoice.collection_policy,
+        appears_on_statement_as=invoice.statement_text,
         direction=invoice.direction,
         number=document.number,
         external_id=invoice.external_id,
@@ -271,7 +309,12 @@ def invoice_object(document: Document, *, lines: bool = True, customer: Customer
         voided=invoice.voided_minor,
         moved_to_credit=invoice.moved_to_credit_minor,
         absorbed=invoice.absorbed_minor,
+        refunded=invoice.refunded_minor,
         balance=invoice.balance_minor,
+        adjusts=maybe_show_id("invoice", invoice.adjusts_id),
+        revises=maybe_show_id("invoice", invoice.revises_id),
+        revised_by=maybe_show_id("invoice", invoice.revised_by_id),
+        rebill=invoice.rebill,
         line_count=invoice.line_count,
         lines=_lines(document.lines, invoice.currency) if lines else msgspec.UNSET,
         seller=document.seller,
@@ -292,11 +335,15 @@ def credit_object(credit: Credit) -> CreditObject:
         customer=show_id("customer", credit.customer_id),
         source=credit.source,
         invoice=maybe_show_id("invoice", credit.invoice_id),
+        payment=maybe_show_id("payment", credit.payment_id),
         currency=credit.currency,
         amount=credit.amount_minor,
         drawn=credit.drawn_minor,
         expired=credit.expired_minor,
         deleted=credit.deleted_minor,
+        paid_out=credit.paid_out_minor,
+        moved=credit.moved_minor,
+        reserved=credit.reserved_minor,
         remaining=credit.remaining_minor,
         reason=credit.reason,
         granted_on=credit.granted_on,
@@ -353,6 +400,15 @@ class ChangeableState(msgspec.Struct, frozen=True, gc=False, omit_defaults=True)
     voided_minor: int = 0
     moved_to_credit_minor: int = 0
     absorbed_minor: int = 0
+    refunded_minor: int = 0
+    payment_method_id: PaymentMethodId | None = None
+    collection_policy: CollectionPolicy | None = None
+    next_collect_at: datetime | None = None
+    attempt_count: int = 0
+    collection_reason: CollectionReason | None = None
+    last_decline: Decline | None = None
+    revised_by_id: InvoiceId | None = None
+    rebill: bool | None = None
     metadata: dict[str, str] = {}
     tags: tuple[str, ...] = ()
     settled_at: datetime | None = None
@@ -376,7 +432,7 @@ def invoice_at_version(document: Document, version: int, stored: Any) -> Documen
     )
 
 
-_CUSTOMER_FIELDS = frozenset(CustomerObject.__struct_fields__) - {"id", "parent", "balances"}
+_CUSTOMER_FIELDS = frozenset(CustomerObject.__struct_fields__) - {"id", "parent", "payment_method", "balances"}
 
 
 def _lines(lines: tuple[Line, ...], currency: str) -> tuple[LineObject, ...]:

@@ -9,8 +9,9 @@ import msgspec
 from billsmith.actions import objects
 from billsmith.api.schemas import customers as customer_bodies
 from billsmith.api.schemas import invoices as invoice_bodies
-from billsmith.core.credits import Credit, granted
+from billsmith.core.credits import Credit, granted, new_credit
 from billsmith.core.customers import as_party, new_customer
+from billsmith.core.decisions import Standing
 from billsmith.core.ids import (
     CauseId,
     CreditId,
@@ -24,7 +25,7 @@ from billsmith.core.ids import (
     show_id,
 )
 from billsmith.core.invoices import Document
-from billsmith.core.invoicing import Standing, finalise, new_draft
+from billsmith.core.invoicing import finalise, new_draft
 from billsmith.core.ledger import Posting
 from billsmith.core.tenants import ApiKey, NewTenant, Scope, new_tenant
 from billsmith.store.transfers import CausedTransfer
@@ -139,24 +140,7 @@ def _invoice() -> tuple[Document, tuple[Posting, ...]]:
 
 
 def _credit() -> Credit:
-    blank = Credit(
-        id=CreditId(_id(6)),
-        tenant_id=_TENANT.id,
-        customer_id=_CUSTOMER.id,
-        currency="EUR",
-        source="granted",
-        invoice_id=None,
-        reason=None,
-        granted_on=_TODAY,
-        expires_at=None,
-        amount_minor=0,
-        drawn_minor=0,
-        expired_minor=0,
-        deleted_minor=0,
-        metadata={},
-        version=1,
-        created_at=_AT,
-    )
+    blank = new_credit(CreditId(_id(6)), _TENANT.id, _CUSTOMER.id, "granted", "EUR", 0, _TODAY, _AT)
     return granted(msgspec.convert(BODIES["credit"], customer_bodies.CreditToGrant).credit(), blank, _AT)
 
 

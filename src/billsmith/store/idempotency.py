@@ -18,6 +18,10 @@ class StoredAnswer(msgspec.Struct, frozen=True, gc=False):
     status: str
     answer_status: int | None
     answer: bytes | None
+    subject: str | None
+    """Of a call in several transactions: what it makes, as a shown id; there once the first has committed."""
+    lease_until: datetime | None
+    """Until then the first call may still be at work."""
 
 
 async def take_key(
@@ -36,6 +40,13 @@ async def get_key(connection: Connection | Pool, tenant_id: TenantId, key: str) 
 async def complete_key(connection: Connection, tenant_id: TenantId, key: str, status: int, answer: bytes) -> None:
     """Store the answer, unread."""
     await connection.execute(_SQL["complete_key"], tenant_id, key, status, answer)
+
+
+async def name_subject(
+    connection: Connection, tenant_id: TenantId, key: str, subject: str, lease_until: datetime
+) -> None:
+    """Note what the running call makes, and until when it may still be at work."""
+    await connection.execute(_SQL["name_subject"], tenant_id, key, subject, lease_until)
 
 
 async def forget_keys(connection: Connection | Pool, at: datetime, limit: int) -> int:

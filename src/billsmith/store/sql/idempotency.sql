@@ -5,10 +5,14 @@ ON CONFLICT DO NOTHING
 RETURNING key;
 
 -- name: get_key
-SELECT fingerprint, status, answer_status, answer FROM idempotency_keys WHERE tenant_id = $1 AND key = $2;
+SELECT fingerprint, status, answer_status, answer, subject, lease_until FROM idempotency_keys WHERE tenant_id = $1 AND key = $2;
 
 -- name: complete_key
 UPDATE idempotency_keys SET status = 'done', answer_status = $3, answer = $4 WHERE tenant_id = $1 AND key = $2;
+
+-- name: name_subject
+-- What the running call makes; a repeat after the lease finds it and answers for the first.
+UPDATE idempotency_keys SET subject = $3, lease_until = $4 WHERE tenant_id = $1 AND key = $2;
 
 -- name: forget_keys
 -- across tenants: a sweep of what has expired

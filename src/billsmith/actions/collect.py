@@ -1,0 +1,371 @@
+"""Collecting: what is due is charged, what somebody asks for is charged now, a new method supersedes the plan."""
+
+import asyncio
+import hashlib
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from msgspec.structs import replace
+
+from billsmith.actions.attempts import LEASE, Sending, new_ids, send_and_record
+from billsmith.actions.calls import Call, ClockMoving, Outcome, carry_out, carry_out_in_steps
+from billsmith.actions.context import Context
+from billsmith.actions.saving import CustomerNotFound, Standings, lock_standing, lock_standings, record_facts, save
+from billsmith.core.collecting.plans import begun, collectable, default_given, held, method_given, method_of
+from billsmith.core.decisions import Decision, Standing, invoice_changed
+from billsmith.core.facts import Fact
+from billsmith.core.ids import CustomerId, InvoiceId, find_id, shard_of, show_id
+from billsmith.core.invoices import Document, Invoice
+from billsmith.core.payments.methods import GatewayAccount, GatewayAccountUnusable, PaymentMethod
+from billsmith.core.payments.payment import Attempt, Payment
+from billsmith.core.tenants import Tenant
+from billsmith.errors import BillsmithError, NotFound
+from billsmith.store import customers as customer_rows
+from billsmith.store import invoices as invoice_rows
+from billsmith.store import payment_methods as method_rows
+from billsmith.store import tenants as tenant_rows
+from billsmith.store.events import Cause
+from billsmith.store.invoices import DueInvoice, Uncollectable
+from billsmith.store.pool import Connection, DatabaseUnavailable
+
+SWEEP = 1000
+"""Invoices looked at in one go of the sweep."""
+BATCH = 100
+"""Customers whose attempts begin, and are recorded, in one transaction."""
+BATCHES_AT_ONCE = 6
+PAUSED_FOR = timedelta(minutes=15)
+"""Until an invoice whose gateway account is paused is looked at again."""
+
+
+class PaymentMethodNotFound(NotFound):
+    """No such payment method of this customer."""
+
+    code = "payment_method_not_found"
+
+
+class InvoiceGone(NotFound):
+    """No such invoice of this tenant."""
+
+    code = "invoice_not_found"
+
+
+class Begun(msgspec.Struct, frozen=True):
+    """What one verb began: the invoice it is about, and what is to be sent now."""
+
+    invoice_id: InvoiceId
+    sendings: tuple[Sending, ...] = ()
+
+
+async def collect_invoice(context: Context, call: Call, id_: UUID) -> Outcome[Document]:
+    """Charge what this invoice owes now, whatever the plan was. Raises NotCollectable, GatewayAccountUnusable."""
+
+    async def begin(connection: Connection, cause: Cause) -> Begun:
+        standing, invoice = await _lock(connection, call.tenant, id_)
+        collectable(standing, invoice)
+        sendings, problems = await begin_charges(
+            connection, context, cause, {standing.customer.id: standing}, [invoice], asked=True
+        )
+        if problems:
+            raise problems[0]
+        return Begun(invoice.id, tuple(sendings))
+
+    return await _in_steps(context, call, begin)
+
+
+async def give_method(context: Context, call: Call, id_: UUID, method_id: UUID, *, default: bool) -> Outcome[Document]:
+    """This invoice is collected with this method: at once, or after the charge that is under way; maybe its customer's
+    default from now on. Raises PaymentMethodNotFound, PaymentMethodUnusable, NotCollectable."""
+
+    async def begin(connection: Connection, cause: Cause) -> Begun:
+        standing, invoice = await _lock(connection, call.tenant, id_)
+        method = await method_for(connection, call.tenant, standing, method_id)
+        decision = method_given(Decision(standing), invoice, method, cause.caused_at)
+        await save(connection, context, cause, {standing.customer.id: standing}, [decision], {})
+        changed = decision.invoices[-1]
+        if changed.collection_state != "scheduled":
+            return Begun(changed.id)
+        sendings, _ = await begin_charges(
+            connection, context, cause, {standing.customer.id: decision.standing}, [changed]
+        )
+        return Begun(changed.id, tuple(sendings))
+
+    return await _in_steps(context, call, begin)
+
+
+async def hold_invoice(context: Context, call: Call, id_: UUID) -> Outcome[Document]:
+    """Stop collecting this invoice until somebody asks for it. Raises NotCollectable."""
+
+    async def verb(connection: Connection, cause: Cause) -> Document:
+        standing, invoice = await _lock(connection, call.tenant, id_)
+        decision = held(Decision(standing), invoice)
+        await save(connection, context, cause, {standing.customer.id: standing}, [decision], {})
+        return await read_document(connection, call.tenant, id_)
+
+    return await carry_out(context, call, verb)
+
+
+async def plan_waiting(connection: Connection, context: Context, cause: Cause, standing: Standing) -> None:
+    """The customer of this standing has another default, or is collected again: what waited for that is due now.
+
+    It is planned here and charged by the next sweep.
+    """
+    tenant, customer = standing.tenant, standing.customer
+    owed = (await invoice_rows.owed_invoices(connection, tenant.id, [customer.id])).get(customer.id, [])
+    decision = default_given(Decision(standing), owed, cause.caused_at)
+    if decision.invoices:
+        await save(connection, context, cause, {customer.id: standing}, [decision], {})
+
+
+async def begin_charges(
+    connection: Connection,
+    context: Context,
+    cause: Cause,
+    standings: Standings,
+    invoices: Sequence[Invoice],
+    *,
+    asked: bool = False,
+) -> tuple[list[Sending], list[BillsmithError]]:
+    """Begin an attempt for each of these locked invoices: what is to be sent after the commit, and what can't begin.
+
+    A supplementary invoice that is waiting goes with the one it adjusts. Where a method or account can't be used the
+    invoice gets another plan, unless somebody `asked` for it: then nothing is changed.
+    """
+    tenant_id = cause.tenant_id
+    wanted = {invoice.id: method_of(standings[invoice.customer_id], invoice) for invoice in invoices}
+    methods = await method_rows.get_methods(connection, tenant_id, {id_ for id_ in wanted.values() if id_ is not None})
+    accounts = {account.id: account for account in await method_rows.list_accounts(connection, tenant_id)}
+    decisions: dict[CustomerId, Decision] = {}
+    sent: list[tuple[Attempt, Payment, PaymentMethod, GatewayAccount]] = []
+    problems: list[BillsmithError] = []
+    for group in _groups(invoices):
+        first = group[0]
+        decision = decisions.get(first.customer_id, Decision(standings[first.customer_id]))
+        method_id = wanted[first.id]
+        method = None if method_id is None else methods.get(method_id)
+        problem = _problem(method, accounts)
+        if problem is not None:
+            problems.append(problem)
+            if not asked:
+                decisions[first.customer_id] = _replanned(decision, group, problem, cause)
+            continue
+        assert method is not None
+        wall = context.clock.wall()
+        decision = begun(
+            decision, group, method, new_ids(context, first.customer_id), _fingerprint(group, method),
+            cause.caused_at, wall, wall + LEASE,
+        )  # fmt: skip
+        decisions[first.customer_id] = decision
+        attempt = next(row for row in reversed(decision.rows) if isinstance(row, Attempt))
+        payment = next(row for row in reversed(decision.rows) if isinstance(row, Payment))
+        sent.append((attempt, payment, method, accounts[method.gateway_account_id]))
+    if decisions:
+        await save(connection, context, cause, standings, list(decisions.values()), {})
+    tenant = next(iter(standings.values())).tenant if standings else None
+    return [Sending(tenant, *one) for one in sent if tenant is not None], problems
+
+
+async def collect_due(context: Context) -> int:
+    """Charge what is due for all who live in the real time; how many invoices were looked at."""
+    due = await invoice_rows.collect_due(context.pool, context.clock.wall(), SWEEP)
+    owners = await tenant_rows.get_tenants(context.pool, {one.tenant_id for one in due})
+    by_tenant: dict[Any, list[DueInvoice]] = {}
+    for one in due:
+        by_tenant.setdefault(one.tenant_id, []).append(one)
+    for tenant_id, of_tenant in by_tenant.items():
+        tenant = owners[tenant_id]
+        request_id = show_id("request", context.ids.new(shard_of(tenant_id)))
+        try:
+            await collect_these(context, Call(tenant, "worker", request_id, "due"), of_tenant)
+        except ClockMoving:
+            continue  # the advance does it
+    return len(due)
+
+
+async def collect_due_of(context: Context, call: Call) -> int:
+    """Charge what is due of one tenant by its own clock; how many invoices were looked at."""
+    due = await invoice_rows.collect_due(context.pool, context.clock.of(call.tenant), SWEEP, call.tenant.id)
+    await collect_these(context, call, due)
+    return len(due)
+
+
+async def collect_these(context: Context, call: Call, due: Sequence[DueInvoice]) -> None:
+    """Charge these invoices of one tenant, in batches; a batch that the database refuses is tried in halves."""
+    room = asyncio.Semaphore(BATCHES_AT_ONCE)
+
+    async def batch(part: Sequence[DueInvoice]) -> None:
+        async with room:
+            await _collect_batch(context, call, part)
+
+    parts = _parts(due)
+    results = await asyncio.gather(*(batch(part) for part in parts), return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+
+
+async def list_uncollectable(
+    context: Context, tenant: Tenant, after: CustomerId | None, limit: int
+) -> list[Uncollectable]:
+    """Which customers can't be charged, how much of theirs waits, and why (one row per currency and reason)."""
+    return await invoice_rows.uncollectable_customers(context.pool, tenant.id, after, limit)
+
+
+async def method_for(connection: Connection, tenant: Tenant, standing: Standing, method_id: UUID) -> PaymentMethod:
+    """A method of this customer, or of the parent who pays. Raises PaymentMethodNotFound."""
+    method = (await method_rows.get_methods(connection, tenant.id, [method_id])).get(method_id)
+    if method is None or method.customer_id not in (standing.customer.id, standing.customer.parent_id):
+        raise PaymentMethodNotFound(
+            f"this customer has no payment method {show_id('payment_method', method_id)}", pointer="/payment_method"
+        )
+    return method
+
+
+async def make_default(
+    connection: Connection, context: Context, cause: Cause, standing: Standing, method: PaymentMethod
+) -> Standing:
+    """Make a method its customer's default, and plan what waited for one; the standing with the changed customer."""
+    customer = replace(standing.customer, payment_method_id=method.id, version=standing.customer.version + 1)
+    await customer_rows.update_customer(connection, customer)
+    fact = Fact("customer.updated", customer.id, customer.version, customer, customer.id)
+    await record_facts(connection, context, cause, [fact])
+    standing = replace(standing, customer=customer)
+    await plan_waiting(connection, context, cause, standing)
+    return standing
+
+
+async def read_document(connection: Connection, tenant: Tenant, id_: UUID) -> Document:
+    """The invoice as it is. Raises InvoiceGone."""
+    document = await invoice_rows.get_document(connection, tenant.id, id_)
+    if document is None:
+        raise InvoiceGone(f"there is no invoice {show_id('invoice', id_)}")
+    return document
+
+
+async def _in_steps(context: Context, call: Call, begin: Any) -> Outcome[Document]:
+    async def go_on(begun_: Begun) -> None:
+        await send_and_record(context, replace(call, keyed=None), begun_.sendings)
+
+    async def reread(connection: Connection, subject: str) -> Document:
+        return await read_document(connection, call.tenant, find_id("invoice", subject))
+
+    return await carry_out_in_steps(
+        context,
+        call,
+        begin,
+        subject=lambda begun_: show_id("invoice", begun_.invoice_id),
+        go_on=go_on,
+        reread=reread,
+    )
+
+
+async def _lock(connection: Connection, tenant: Tenant, id_: UUID) -> tuple[Standing, Invoice]:
+    document = await read_document(connection, tenant, id_)
+    standing = await lock_standing(connection, tenant, document.invoice.customer_id, owed=True)
+    return standing, (await invoice_rows.lock_invoices(connection, tenant.id, [id_]))[id_]
+
+
+async def _collect_batch(context: Context, call: Call, due: Sequence[DueInvoice]) -> None:
+    async def verb(connection: Connection, cause: Cause) -> list[Sending]:
+        standings = await lock_standings(connection, call.tenant, {one.customer_id for one in due})
+        locked = await invoice_rows.lock_invoices(connection, call.tenant.id, [one.id for one in due])
+        ready = [invoice for invoice in locked.values() if _is_due(invoice, cause) and invoice.customer_id in standings]
+        sendings, _ = await begin_charges(connection, context, cause, standings, ready)
+        return sendings
+
+    try:
+        sendings = (await carry_out(context, call, verb)).fresh
+    except (ClockMoving, DatabaseUnavailable, CustomerNotFound):
+        raise
+    except BillsmithError:
+        if len(due) == 1:
+            await _park(context, call, due[0])
+            return
+        half = len(due) // 2
+        await _collect_batch(context, call, due[:half])
+        await _collect_batch(context, call, due[half:])
+        return
+    await send_and_record(context, call, sendings)
+
+
+async def _park(context: Context, call: Call, one: DueInvoice) -> None:
+    """An invoice that can't be collected stops no other: it is held, and shows up among those for review."""
+
+    async def verb(connection: Connection, cause: Cause) -> None:
+        standing, invoice = await _lock(connection, call.tenant, one.id)
+        decision = held(Decision(standing), invoice)
+        await save(connection, context, cause, {standing.customer.id: standing}, [decision], {})
+
+    await carry_out(context, replace(call, reason="its charge could not begin"), verb)
+
+
+def _is_due(invoice: Invoice, cause: Cause) -> bool:
+    return (
+        invoice.status == "open"
+        and invoice.collection_state in ("scheduled", "retrying")
+        and invoice.next_collect_at is not None
+        and invoice.next_collect_at <= cause.caused_at
+    )
+
+
+def _parts(due: Sequence[DueInvoice]) -> list[list[DueInvoice]]:
+    """Batches in which a customer is whole, so that no two transactions wait for one customer."""
+    by_customer: dict[CustomerId, list[DueInvoice]] = {}
+    for one in due:
+        by_customer.setdefault(one.customer_id, []).append(one)
+    parts: list[list[DueInvoice]] = [[]]
+    for of_customer in by_customer.values():
+        if len(parts[-1]) >= BATCH:
+            parts.append([])
+        parts[-1] += of_customer
+    return [part for part in parts if part]
+
+
+def _groups(invoices: Iterable[Invoice]) -> list[list[Invoice]]:
+    """An invoice and those that supplement it are charged together: one payment, if currency and direction agree."""
+    groups: dict[InvoiceId, list[Invoice]] = {}
+    ordered = sorted(invoices, key=lambda invoice: (invoice.adjusts_id is not None, invoice.id.int))
+    for invoice in ordered:
+        adjusted = groups.get(invoice.adjusts_id) if invoice.adjusts_id is not None else None
+        if adjusted is not None and (adjusted[0].currency, adjusted[0].direction) == (
+            invoice.currency,
+            invoice.direction,
+        ):
+            adjusted.append(invoice)
+        else:
+            groups[invoice.id] = [invoice]
+    return list(groups.values())
+
+
+def _problem(method: PaymentMethod | None, accounts: dict[Any, GatewayAccount]) -> BillsmithError | None:
+    if method is None or method.status != "active":
+        state = "missing" if method is None else method.status
+        return PaymentMethodNotFound(f"the payment method is {state}", pointer="/payment_method")
+    account = accounts.get(method.gateway_account_id)
+    if account is None or account.status != "active":
+        because = "closed" if account is None else (account.paused_because or account.status)
+        return GatewayAccountUnusable(f"the gateway account of this method can't be used: {because}")
+    return None
+
+
+def _replanned(decision: Decision, group: Sequence[Invoice], problem: BillsmithError, cause: Cause) -> Decision:
+    for invoice in group:
+        if isinstance(problem, GatewayAccountUnusable):
+            plan: dict[str, Any] = {
+                "collection_state": "scheduled",
+                "collection_reason": "gateway_paused",
+                "next_collect_at": cause.caused_at + PAUSED_FOR,
+            }
+        else:
+            plan = {"collection_state": "failed", "collection_reason": "needs_new_method", "next_collect_at": None}
+        changed = replace(invoice, version=invoice.version + 1, **plan)
+        decision = invoice_changed(decision, changed, "invoice.collection_changed")
+    return decision
+
+
+def _fingerprint(group: Sequence[Invoice], method: PaymentMethod) -> bytes:
+    told = [method.token, group[0].currency, str(sum(invoice.balance_minor for invoice in group))]
+    told += [show_id("invoice", invoice.id) for invoice in group]
+    return hashlib.sha256("\0".join(told).encode()).digest()
