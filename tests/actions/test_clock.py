@@ -1,4 +1,4 @@
-"""A sandbox's clock: only forward, standing still where something is due, one advance at a time, nobody writing meanwhile."""
+"""A sandbox's clock: only forward, still where something is due, moved by one at a time, nobody writing meanwhile."""
 
 import asyncio
 from datetime import timedelta

@@ -22,6 +22,7 @@ from billsmith.core.customers import (
 from billsmith.core.ids import CustomerId, shard_of, show_id
 from billsmith.core.parties import Address, TaxId
 from billsmith.core.tenants import Tenant
+from billsmith.store.listing import Filters
 from billsmith.store.pool import Pool
 from tests.actions.made import credit, customer, draft, events, invoice, last_sequence, refused, told
 from tests.conftest import NOON
@@ -131,9 +132,22 @@ async def test_two_who_swap_their_external_ids_at_once_end_with_one_each(
 
 @pytest.mark.parametrize("reference", ["", "nobody", "cus_nonsense", "a\x00b", "\ud800", show_id("customer", uuid4())])
 async def test_a_reference_that_means_nobody_is_not_found(context: Context, call: Call, reference: str) -> None:
+    async def find() -> Customer:
+        return await customers.get_customer(
+            context, call.tenant, await customers.resolve_customer(context, call.tenant, reference)
+        )
+
     with pytest.raises(CustomerNotFound):
-        meant = await customers.resolve_customer(context, call.tenant, reference)
-        await customers.get_customer(context, call.tenant, meant)
+        await find()
+
+
+async def test_a_name_is_found_however_its_letters_are_put_together(context: Context, call: Call) -> None:
+    owner = await customer(context, call, external_id="cafe\u0301")
+    for name in ("cafe\u0301", "caf\u00e9"):
+        assert await customers.resolve_customer(context, call.tenant, name) == owner.id
+        page = await customers.list_customers(context, call.tenant, Filters(5, equal={"external_id": name}))
+        assert page == [owner]
+    assert await customers.list_customers(context, call.tenant, Filters(5, equal={"external_id": "a\x00"})) == []
 
 
 @pytest.mark.parametrize(

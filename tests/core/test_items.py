@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from billsmith.core.currencies import UnknownCurrency, minor_digits
 from billsmith.core.discounts import Discount, DiscountInvalid
 from billsmith.core.invoices import Adjustment, InvoiceDetails, Item, Line
-from billsmith.core.items import AmountMismatch, AmountMissing, PriceInvalid, lines_of, total_of
+from billsmith.core.items import AmountMismatch, AmountMissing, PriceInvalid, item_of, lines_of, total_of
 from billsmith.core.money import LARGEST_AMOUNT, AmountTooLarge, round_half_away
 from billsmith.core.periods import Period, PeriodBackwards
 from billsmith.core.taxes import Tax, TaxInvalid, tax_per_invoice, tax_per_line
@@ -108,6 +108,13 @@ def test_a_correction_mirrors_its_charge(details: InvoiceDetails, rounding: str)
     assert figures(made_of(back, rounding)) == [
         tuple(-figure for figure in line) for line in figures(made_of(details, rounding))
     ]
+
+
+@given(contents(), roundings)
+def test_a_line_says_what_it_was_made_of(details: InvoiceDetails, rounding: str) -> None:
+    made = made_of(details, rounding)[: len(details.items)]
+    again = replace(details, items=tuple(item_of(line) for line in made), adjustments=())
+    assert made_of(again, rounding) == made
 
 
 @given(contents(), roundings)

@@ -38,6 +38,7 @@ BROKEN_IMPORTS: list[tuple[str, str, str]] = [
     ("clock", "api/app.py", "import billsmith.clock"),
     ("ids", "store/pool.py", "import billsmith.ids"),
     ("config", "actions/bill.py", "import billsmith.config"),
+    ("vault", "store/pool.py", "import billsmith.vault"),
     ("core", "verify/checks.py", "import billsmith.core.money"),
     ("pure-core", "core/money.py", "import asyncio"),
     ("frameworks", "actions/bill.py", "from fastapi import Request"),

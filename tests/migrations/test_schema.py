@@ -40,7 +40,7 @@ async def test_the_comparison_sees_every_kind_of_difference(empty_database: Make
         "privilege": "GRANT UPDATE ON transfers TO billsmith_program",
         "comment": "COMMENT ON TABLE tenants IS 'who bills'",
         "sequence": "CREATE SEQUENCE two",
-        "trigger": "CREATE TRIGGER three BEFORE UPDATE ON tenants EXECUTE FUNCTION suppress_redundant_updates_trigger()",
+        "trigger": "CREATE TRIGGER a BEFORE UPDATE ON tenants EXECUTE FUNCTION suppress_redundant_updates_trigger()",
         "function": "CREATE FUNCTION four() RETURNS integer RETURN 4",
         "type": "CREATE TYPE five AS ENUM ('a')",
     }

@@ -222,9 +222,10 @@ def operation_of(sending: Sending) -> port.GatewayOperation:
 
 def opened_account(context: Context, tenant: Tenant, account: GatewayAccount) -> port.GatewayAccount:
     """The account as its gateway needs it, credentials in the clear: never logged, never stored."""
-    credentials = msgspec.json.decode(context.vault.open(account.sealed_credentials), type=dict[str, str])
+    id_ = show_id("gateway_account", account.id)
+    credentials = msgspec.json.decode(context.vault.open(account.sealed_credentials, id_), type=dict[str, str])
     return port.GatewayAccount(
-        id=show_id("gateway_account", account.id),
+        id=id_,
         gateway=account.gateway,
         mode=tenant.mode,
         settings=account.settings,

@@ -6,6 +6,7 @@ from billsmith.clock import Clock
 from billsmith.gateways.registry import Registry
 from billsmith.ids import IdMaker
 from billsmith.store.pool import Pool
+from billsmith.vault import Vault
 
 
 class Context(msgspec.Struct, frozen=True):
@@ -14,5 +15,5 @@ class Context(msgspec.Struct, frozen=True):
     pool: Pool
     clock: Clock
     ids: IdMaker
-    gateways: Registry = Registry({})
-    vault: Vault = NO_VAULT
+    gateways: Registry
+    vault: Vault

@@ -1,5 +1,6 @@
 """Invoices: created, edited, finalised, looked up; alone or many at once."""
 
+import contextlib
 from collections.abc import Callable, Sequence
 from uuid import UUID
 
@@ -9,6 +10,7 @@ from billsmith.actions.calls import Call, Outcome, carry_out
 from billsmith.actions.context import Context
 from billsmith.actions.customers import ExternalIdTaken
 from billsmith.actions.saving import CustomerNotFound, Standings, lock_standing, lock_standings, record_facts, save
+from billsmith.core.customers import external_id
 from billsmith.core.decisions import Decision, Standing
 from billsmith.core.ids import CreditId, CustomerId, InvoiceId, TenantId, shard_of, show_id
 from billsmith.core.invoices import Document, Invoice, InvoiceDetails, Line, still_draft
@@ -23,6 +25,7 @@ from billsmith.core.invoicing import (
     relabelled,
 )
 from billsmith.core.tenants import Tenant
+from billsmith.core.text import UnusableText
 from billsmith.errors import BillsmithError, NotFound
 from billsmith.store import invoices as invoice_rows
 from billsmith.store.events import Cause
@@ -229,7 +232,11 @@ def _drafted_or_finalised(
 async def _taken_names(
     connection: Connection, tenant_id: TenantId, given: Sequence[NewInvoice]
 ) -> dict[tuple[CustomerId, str], InvoiceId]:
-    wanted = [(entry.customer_id, name) for entry in given if (name := entry.details.external_id) is not None]
+    wanted = []
+    for entry in given:
+        with contextlib.suppress(UnusableText):  # refused when the invoice is made
+            if (name := external_id(entry.details.external_id)) is not None:
+                wanted.append((entry.customer_id, name))
     return await invoice_rows.find_by_external_id(connection, tenant_id, wanted) if wanted else {}
 
 

@@ -49,7 +49,10 @@ PostingKind = Literal[
 
 
 class Posting(msgspec.Struct, frozen=True, gc=False):
-    """One movement, as yet without an id. `amount_minor` > 0. The fields stand in the order of the table's columns."""
+    """One movement, as yet without an id. The fields stand in the order of the table's columns.
+
+    `amount_minor` > 0; `accounting_on` is the accounting date, the local day on which it counts.
+    """
 
     kind: PostingKind
     debit: str

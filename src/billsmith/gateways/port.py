@@ -203,7 +203,7 @@ class GatewayEvent(msgspec.Struct, frozen=True):
 
 
 class Changes(msgspec.Struct, frozen=True):
-    """Events since a point, oldest first, and the point to go on from."""
+    """Events from an instant on, oldest first, and the instant to go on from."""
 
     events: tuple[GatewayEvent, ...]
     until: datetime
@@ -266,7 +266,7 @@ class Gateway(Protocol):
         """What became of an operation, by the gateway's id or by ours, with its disputes."""
 
     async def list_changes(self, account: GatewayAccount, since: datetime, at: datetime) -> Changes:
-        """What changed after `since`, for where webhooks are missing."""
+        """What changed at or after `since`, for where webhooks are missing; repeats are known by their ids."""
 
 
 def redacted(reply: Any) -> Any:

@@ -163,7 +163,7 @@ class FakeGateway:
         return await self._look(account, ask)
 
     async def list_changes(self, account: GatewayAccount, since: datetime, at: datetime) -> Changes:
-        """Everything that happened in (since, at]."""
+        """Everything that happened from `since` to `at`, both included."""
         self._check_account(account)
         found = await self._look(account, lambda pages: webhooks.messages_within(pages, account.id, since, at))
         return Changes(tuple(webhooks.event_of(message) for message in found), until=at)

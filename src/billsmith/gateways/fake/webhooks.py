@@ -60,13 +60,13 @@ def messages(pages: Pages, operated: Operated) -> list[Message]:
     ]
 
 
-def messages_within(pages: Pages, account: str, after: datetime, until: datetime) -> list[Message]:
-    """What happened in (after, until], in order."""
+def messages_within(pages: Pages, account: str, since: datetime, until: datetime) -> list[Message]:
+    """What happened from `since` to `until`, both included, in order."""
     found = [
         message
-        for operated in _operations_within(pages, account, after, until)
+        for operated in _operations_within(pages, account, since - timedelta(microseconds=1), until)
         for message in messages(pages, operated)
-        if after < message.created <= until
+        if since <= message.created <= until
     ]
     return sorted(found, key=lambda message: message.created)
 

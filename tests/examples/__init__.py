@@ -1,0 +1,1 @@
+"""The examples do what they say, against a server of their own."""

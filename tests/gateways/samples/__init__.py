@@ -1,0 +1,1 @@
+"""Gateways as somebody else might write them: one awkward and right, three broken."""
