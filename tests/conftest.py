@@ -19,10 +19,16 @@ from billsmith.actions.context import Context
 from billsmith.clock import FixedClock
 from billsmith.config import settings_from
 from billsmith.core.tenants import NewTenant, Tenant
+from billsmith.gateways.external import ExternalGateway
+from billsmith.gateways.fake import FakeGateway
+from billsmith.gateways.registry import Registry, load_gateways
 from billsmith.ids import IdMaker
 from billsmith.store import migrations
 from billsmith.store.pool import Pool, open_pool
+from billsmith.vault import Vault
 
+TEST_KEY = "dGVzdC1rZXktdGVzdC1rZXktdGVzdC1rZXktdGVzdDA="
+"""Seals the credentials of the tests' gateway accounts; as a secret it would be a poor one."""
 NOON = datetime(2026, 3, 15, 12, 0, tzinfo=UTC)
 TEST_HOME = Path("~/.cache/billsmith-tests").expanduser()
 """The private server of the tests: kept between runs, so that only the first one pays for initdb."""
@@ -107,10 +113,23 @@ def clock() -> FixedClock:
     return FixedClock(NOON)
 
 
+@pytest.fixture(scope="session")
+def books(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the fake gateway keeps its books: outside of our process, read by tests."""
+    return tmp_path_factory.mktemp("books")
+
+
+@pytest.fixture(scope="session")
+def gateways(books: Path) -> Registry:
+    """The built-in gateways."""
+    return load_gateways([FakeGateway(books), ExternalGateway()], plugins=())
+
+
 @pytest.fixture
-def context(pool: Pool, clock: FixedClock) -> Context:
+def context(pool: Pool, clock: FixedClock, gateways: Registry) -> Context:
     """What actions are given."""
-    return Context(pool=pool, clock=clock, ids=IdMaker(lambda: datetime.now(UTC)))
+    ids = IdMaker(lambda: datetime.now(UTC))
+    return Context(pool=pool, clock=clock, ids=ids, gateways=gateways, vault=Vault([TEST_KEY]))
 
 
 @pytest.fixture
