@@ -22,7 +22,9 @@ MACHINE = {
     "a path of one machine": re.compile(r"(?<![\w.~*}-])/(?:work|root|Users|home/(?!ada\b)\w+|opt/(?!homebrew)\w+)/\w"),
     "a file's URL": re.compile(r"\bfile:/{2,}\w"),
     "a registry": re.compile(r"\b(?:pypi\.org|pythonhosted\.org|npmjs\.(?:org|com))\b"),
-    "an index": re.compile(r"--(?:extra-)?index(?:-url)?\b|--find-links\b|\bPIP_INDEX_URL\b|\bUV_(?:DEFAULT_)?INDEX\b"),
+    "an index": re.compile(
+        r"--(?:extra-)?index(?:-url)?\b|--find-link[s]\b|\bPIP_INDEX_URL\b|\bUV_(?:DEFAULT_)?INDEX\b"
+    ),
 }
 
 

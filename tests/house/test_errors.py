@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from billsmith.errors import BillsmithError, Conflict, Invalid, NotFound, Refused, Unauthenticated, Unavailable
+from billsmith.api.problems import STATUS
+from billsmith.errors import BillsmithError
 from tests.house.source_tree import SOURCE, modules, plant
 
-KINDS = {Conflict, Invalid, NotFound, Refused, Unauthenticated, Unavailable}
+KINDS = set(STATUS)
 
 
 def error_classes(root: type[BillsmithError] = BillsmithError) -> Iterator[type[BillsmithError]]:

@@ -106,7 +106,7 @@ async def test_its_heartbeat_says_what_was_done_since_the_last(context: Context)
     with capture_logs() as logged:
         async with asyncio.timeout(20), asyncio.TaskGroup() as group:
             group.create_task(Worker(context, [Sweep("five", LONG, sweep)], heartbeat_seconds=0.01).run(stop))
-            while sum(entry["done"]["five"] for entry in logged if entry["event"] == "worker lives") < 5:
+            while sum(entry["done"]["five"] for entry in logged if entry["event"] == "worker lives") < 5:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
             stop.set()
     beats = [entry for entry in logged if entry["event"] == "worker lives"]

@@ -13,15 +13,13 @@ from typing import Any, Literal, Protocol
 import msgspec
 
 from billsmith.core.payments.results import NextAction, OperationKind, OperationResult
-from billsmith.errors import BillsmithError, Invalid, Unavailable
+from billsmith.errors import Invalid, Unavailable
 
 EventKind = Literal["operation", "dispute", "method", "other"]
 
 
-class GatewayError(BillsmithError):
-    """A gateway did not answer a call with a result. All but `OutcomeUnknown`: this call moved no money."""
-
-    code = "gateway_error"
+class GatewayError(Exception):
+    """What the exceptions below have in common: a call got no result. All but `OutcomeUnknown`: it moved no money."""
 
 
 class NotSubmitted(GatewayError, Unavailable):

@@ -1,0 +1,1 @@
+"""Commands as they are typed, and programs as they are started, killed and stopped."""
