@@ -8,19 +8,11 @@ from typing import Any
 from msgspec.structs import replace
 
 from billsmith.core.credits import Credit, NewCredit, deleted, expired, grant_posting, granted
+from billsmith.core.decisions import Decision, Standing, credit_changed, draw_available, with_credit
 from billsmith.core.facts import Fact
 from billsmith.core.ids import CreditId, InvoiceId
 from billsmith.core.invoices import Invoice, InvoiceDetails, Line
-from billsmith.core.invoicing import (
-    Decision,
-    Standing,
-    draw_available,
-    finalise,
-    may_be_negative,
-    new_draft,
-    with_credit,
-    without_credit,
-)
+from billsmith.core.invoicing import finalise, may_be_negative, new_draft
 from billsmith.core.ledger import Balance, Posting
 from tests.core.made import BLANK_CREDIT, CUSTOMER, NOON, TENANT, TODAY, uuid
 
@@ -79,7 +71,7 @@ class Books:
         given_credit = NewCredit(amount_minor, expires_at=None if days is None else NOON + timedelta(days=days))
         blank = replace(BLANK_CREDIT, id=CreditId(self.new_id()), currency=currency)
         credit = granted(given_credit, blank, NOON)
-        decision = with_credit(Decision(standing), credit, grant_posting(credit))
+        decision = with_credit(Decision(standing), credit, [grant_posting(credit)])
         self.save(draw_available(decision, NOON, TODAY, on=standing.owed))
         return self.credits[credit.id]
 
@@ -88,4 +80,4 @@ class Books:
         standing = self.standing(owed=False)
         changed, posting = (expired if because_expired else deleted)(credit, TODAY)
         type_: Any = "credit.expired" if because_expired else "credit.deleted"
-        self.save(without_credit(Decision(standing), changed, posting, type_))
+        self.save(credit_changed(Decision(standing), changed, type_, [posting]))

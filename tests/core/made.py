@@ -8,13 +8,14 @@ from uuid import UUID
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from billsmith.core.credits import Credit
+from billsmith.core.credits import Credit, new_credit
 from billsmith.core.currencies import MINOR_DIGITS
 from billsmith.core.customers import Customer, CustomerDetails, new_customer
+from billsmith.core.decisions import Standing
 from billsmith.core.discounts import Discount
 from billsmith.core.ids import CreditId, CustomerId, InvoiceId, SnapshotId, TenantId
 from billsmith.core.invoices import Adjustment, Invoice, InvoiceDetails, Item, Line
-from billsmith.core.invoicing import Standing, new_draft
+from billsmith.core.invoicing import new_draft
 from billsmith.core.items import lines_of
 from billsmith.core.taxes import Tax
 from billsmith.core.tenants import NewTenant, Tenant, TenantSettings, new_tenant
@@ -36,24 +37,7 @@ CUSTOMER: Customer = new_customer(
     TENANT, CustomerDetails(name="Ada GmbH"), CustomerId(uuid(3)), SnapshotId(uuid(4)), NOON
 )
 STANDING = Standing(TENANT, CUSTOMER)
-BLANK_CREDIT = Credit(
-    id=CreditId(uuid(5)),
-    tenant_id=TENANT.id,
-    customer_id=CUSTOMER.id,
-    currency="EUR",
-    source="granted",
-    invoice_id=None,
-    reason=None,
-    granted_on=TODAY,
-    expires_at=None,
-    amount_minor=0,
-    drawn_minor=0,
-    expired_minor=0,
-    deleted_minor=0,
-    metadata={},
-    version=1,
-    created_at=NOON,
-)
+BLANK_CREDIT = new_credit(CreditId(uuid(5)), TENANT.id, CUSTOMER.id, "granted", "EUR", 0, TODAY, NOON)
 
 
 def credit(number: int, amount_minor: int, **fields: Any) -> Credit:

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from billsmith.core.decisions import Decision, draw_available
 from billsmith.core.facts import Fact
 from billsmith.core.invoices import InvoiceDetails, Item
-from billsmith.core.invoicing import Decision, draw_available
 from billsmith.core.ledger import CUSTOMER_CREDIT, PAYABLE, RECEIVABLE, Balance, Posting
 from tests.core.books import Books
 from tests.core.made import CUSTOMER, NOON, TODAY, contents

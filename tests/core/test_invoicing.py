@@ -11,13 +11,12 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from billsmith.core.customers import CustomerDeleted
+from billsmith.core.decisions import Decision, Standing
 from billsmith.core.ids import CreditId, InvoiceId
 from billsmith.core.invoices import Adjustment, Invoice, InvoiceDetails, InvoiceNotDraft, Item, Line
 from billsmith.core.invoicing import (
     DateInvalid,
-    Decision,
     PayoutNegative,
-    Standing,
     deleted_draft,
     drafted,
     finalise,
@@ -94,6 +93,11 @@ def test_a_draft_keeps_everything_that_was_said() -> None:
         "terms_days": None,
         "external_id": "2026-02/4711",
         "external_number": "A-17",
+        "payment_method_id": None,
+        "collection_policy": None,
+        "statement_text": None,
+        "adjusts_id": None,
+        "revises_id": None,
         "metadata": {"run": "7"},
         "tags": ("a", "b"),
     }

@@ -11,9 +11,9 @@ from msgspec.structs import replace
 
 from billsmith.core.currencies import UnknownCurrency
 from billsmith.core.customers import CustomerDetails, new_customer
+from billsmith.core.decisions import Standing
 from billsmith.core.ids import CustomerId, SnapshotId, TenantId
 from billsmith.core.invoices import InvoiceDetails
-from billsmith.core.invoicing import Standing
 from billsmith.core.numbers import TENANT_SERIES, series_for, show_number
 from billsmith.core.parties import Address, Party
 from billsmith.core.tenants import (

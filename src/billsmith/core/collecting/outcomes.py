@@ -102,9 +102,8 @@ def recorded(
             return _waits(decision, paying, result.status)
         case OperationStatus.AUTHORIZED:
             return _waits(decision, paying, OperationStatus.PENDING)
-        case OperationStatus.REVERSED:
-            raise AssertionError("a reversal is recorded by reopening.py")
         case _:
+            assert result.status is not OperationStatus.REVERSED, "a reversal is recorded by reopening.py"
             decline = None if not_submitted else result.decline
             return _failed(decision, paying, result.status, decline, at, fresh)
 
