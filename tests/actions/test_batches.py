@@ -12,7 +12,7 @@ from billsmith.actions.invoices import NewInvoice, Refusal, create_invoices
 from billsmith.actions.saving import CustomerNotFound
 from billsmith.core.customers import Customer, CustomerDeleted
 from billsmith.core.invoices import Document, InvoiceDetails, Item
-from billsmith.core.items import AmountMissing
+from billsmith.core.lines.items import AmountMissing
 from billsmith.core.tenants import Tenant
 from billsmith.core.text import UnusableText
 from billsmith.store.pool import Pool

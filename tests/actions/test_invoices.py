@@ -18,7 +18,7 @@ from billsmith.core.discounts import Discount
 from billsmith.core.ids import CustomerId, shard_of, show_id
 from billsmith.core.invoices import Adjustment, InvoiceDetails, InvoiceNotDraft, Item
 from billsmith.core.invoicing import DateInvalid, PayoutNegative
-from billsmith.core.items import AmountMismatch
+from billsmith.core.lines.items import AmountMismatch
 from billsmith.core.money import AmountTooLarge
 from billsmith.core.periods import Period
 from billsmith.core.taxes import Tax

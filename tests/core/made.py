@@ -16,7 +16,7 @@ from billsmith.core.discounts import Discount
 from billsmith.core.ids import CreditId, CustomerId, InvoiceId, SnapshotId, TenantId
 from billsmith.core.invoices import Adjustment, Invoice, InvoiceDetails, Item, Line
 from billsmith.core.invoicing import new_draft
-from billsmith.core.items import lines_of
+from billsmith.core.lines.items import lines_of
 from billsmith.core.taxes import Tax
 from billsmith.core.tenants import NewTenant, Tenant, TenantSettings, new_tenant
 

@@ -25,7 +25,7 @@ from billsmith.core.invoicing import (
     redrafted,
     relabelled,
 )
-from billsmith.core.items import total_of
+from billsmith.core.lines.items import total_of
 from billsmith.core.periods import Period, PeriodBackwards
 from billsmith.core.tenants import LONGEST_TERMS_DAYS
 from billsmith.core.text import UnusableText

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from billsmith.core.currencies import UnknownCurrency, minor_digits
 from billsmith.core.discounts import Discount, DiscountInvalid
 from billsmith.core.invoices import Adjustment, InvoiceDetails, Item, Line
-from billsmith.core.items import AmountMismatch, AmountMissing, PriceInvalid, item_of, lines_of, total_of
+from billsmith.core.lines.items import AmountMismatch, AmountMissing, PriceInvalid, item_of, lines_of, total_of
 from billsmith.core.money import LARGEST_AMOUNT, AmountTooLarge, round_half_away
 from billsmith.core.periods import Period, PeriodBackwards
 from billsmith.core.taxes import Tax, TaxInvalid, tax_per_invoice, tax_per_line

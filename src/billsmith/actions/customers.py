@@ -7,8 +7,8 @@ from uuid import UUID
 import msgspec
 
 from billsmith.actions.calls import Call, Outcome, carry_out
-from billsmith.actions.collect import method_for, plan_waiting
 from billsmith.actions.context import Context
+from billsmith.actions.money.collect import method_for, plan_waiting
 from billsmith.actions.saving import CustomerNotFound, lock_standing, record_facts, save
 from billsmith.core.customers import (
     Customer,

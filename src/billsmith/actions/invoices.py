@@ -9,7 +9,15 @@ import msgspec
 from billsmith.actions.calls import Call, Outcome, carry_out
 from billsmith.actions.context import Context
 from billsmith.actions.customers import ExternalIdTaken
-from billsmith.actions.saving import CustomerNotFound, Standings, lock_standing, lock_standings, record_facts, save
+from billsmith.actions.saving import (
+    CustomerNotFound,
+    InvoiceNotFound,
+    Standings,
+    lock_standing,
+    lock_standings,
+    record_facts,
+    save,
+)
 from billsmith.core.customers import external_id
 from billsmith.core.decisions import Decision, Standing
 from billsmith.core.ids import CreditId, CustomerId, InvoiceId, TenantId, shard_of, show_id
@@ -26,17 +34,11 @@ from billsmith.core.invoicing import (
 )
 from billsmith.core.tenants import Tenant
 from billsmith.core.text import UnusableText
-from billsmith.errors import BillsmithError, NotFound
+from billsmith.errors import BillsmithError
 from billsmith.store import invoices as invoice_rows
 from billsmith.store.events import Cause
 from billsmith.store.listing import Filters
 from billsmith.store.pool import Connection
-
-
-class InvoiceNotFound(NotFound):
-    """No such invoice of this tenant."""
-
-    code = "invoice_not_found"
 
 
 class NewInvoice(msgspec.Struct, frozen=True, gc=False):

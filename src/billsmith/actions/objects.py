@@ -12,7 +12,7 @@ import msgspec
 from billsmith.actions.money_objects import DeclineObject, decline_object
 from billsmith.core.credits import Credit, CreditSource
 from billsmith.core.customers import Customer
-from billsmith.core.explain import explained
+from billsmith.core.lines.explain import explained
 from billsmith.core.ids import InvoiceId, PaymentMethodId, maybe_show_id, show_id
 from billsmith.core.invoices import (
     CollectionReason,

@@ -38,6 +38,12 @@ class CustomerNotFound(NotFound):
     code = "customer_not_found"
 
 
+class InvoiceNotFound(NotFound):
+    """No such invoice of this tenant."""
+
+    code = "invoice_not_found"
+
+
 async def lock_standings(
     connection: Connection, tenant: Tenant, ids: Iterable[CustomerId], owed: Iterable[CustomerId] = ()
 ) -> Standings:

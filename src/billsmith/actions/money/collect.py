@@ -10,10 +10,18 @@ from uuid import UUID
 import msgspec
 from msgspec.structs import replace
 
-from billsmith.actions.attempts import LEASE, Sending, new_ids, send_and_record
 from billsmith.actions.calls import Call, ClockMoving, Outcome, carry_out, carry_out_in_steps
 from billsmith.actions.context import Context
-from billsmith.actions.saving import CustomerNotFound, Standings, lock_standing, lock_standings, record_facts, save
+from billsmith.actions.money.attempts import LEASE, Sending, new_ids, send_and_record
+from billsmith.actions.saving import (
+    CustomerNotFound,
+    InvoiceNotFound,
+    Standings,
+    lock_standing,
+    lock_standings,
+    record_facts,
+    save,
+)
 from billsmith.core.collecting.plans import begun, collectable, default_given, held, method_given, method_of
 from billsmith.core.decisions import Decision, Standing, invoice_changed
 from billsmith.core.facts import Fact
@@ -44,12 +52,6 @@ class PaymentMethodNotFound(NotFound):
     """No such payment method of this customer."""
 
     code = "payment_method_not_found"
-
-
-class InvoiceGone(NotFound):
-    """No such invoice of this tenant."""
-
-    code = "invoice_not_found"
 
 
 class Begun(msgspec.Struct, frozen=True):
@@ -237,10 +239,10 @@ async def make_default(
 
 
 async def read_document(connection: Connection, tenant: Tenant, id_: UUID) -> Document:
-    """The invoice as it is. Raises InvoiceGone."""
+    """The invoice as it is. Raises InvoiceNotFound."""
     document = await invoice_rows.get_document(connection, tenant.id, id_)
     if document is None:
-        raise InvoiceGone(f"there is no invoice {show_id('invoice', id_)}")
+        raise InvoiceNotFound(f"there is no invoice {show_id('invoice', id_)}")
     return document
 
 

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from billsmith.actions.calls import Call, carry_out
 from billsmith.actions.context import Context
-from billsmith.actions.loading import by_invoice_id, load_paid, load_refundable, load_voidable
+from billsmith.actions.money.loading import by_invoice_id, load_paid, load_refundable, load_voidable
 from billsmith.actions.saving import lock_standings, record_facts, save
 from billsmith.core.collecting.outcomes import Paying, ended, may_change, recorded
 from billsmith.core.collecting.refunding import refund_failed, refund_succeeded
