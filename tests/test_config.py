@@ -18,6 +18,7 @@ def test_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
         statement_cache=True,
         host="127.0.0.1",
         port=8080,
+        rate_limit=5000,
         stop_seconds=30,
         log_format="console",
         log_level="info",
@@ -26,7 +27,8 @@ def test_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
 
 NAMES = [
     "DATABASE_URL", "MIGRATE_DATABASE_URL", "BILLSMITH_HOME", "BILLSMITH_SHARED", "BILLSMITH_POOL_SIZE",
-    "BILLSMITH_STATEMENT_CACHE", "BILLSMITH_HOST", "BILLSMITH_PORT", "BILLSMITH_STOP_SECONDS",
+    "BILLSMITH_STATEMENT_CACHE", "BILLSMITH_HOST", "BILLSMITH_PORT", "BILLSMITH_RATE_LIMIT",
+    "BILLSMITH_STOP_SECONDS",
     "BILLSMITH_LOG_FORMAT", "BILLSMITH_LOG_LEVEL", "XDG_DATA_HOME",
 ]  # fmt: skip
 
@@ -51,6 +53,7 @@ def test_what_is_set_to_nothing_is_not_set() -> None:
         ("BILLSMITH_STATEMENT_CACHE", "on", "statement_cache", True),
         ("BILLSMITH_HOST", "::1", "host", "::1"),
         ("BILLSMITH_PORT", "0", "port", 0),
+        ("BILLSMITH_RATE_LIMIT", "50", "rate_limit", 50),
         ("BILLSMITH_STOP_SECONDS", "5", "stop_seconds", 5),
         ("BILLSMITH_LOG_FORMAT", "json", "log_format", "json"),
         ("BILLSMITH_LOG_LEVEL", "debug", "log_level", "debug"),
@@ -68,6 +71,7 @@ def test_each_variable_sets_its_field_and_no_other(variable: str, text: str, fie
     [
         *(("BILLSMITH_POOL_SIZE", text) for text in ("0", "501", "-1", "1.5", "ten", " 5", "1_0", "٣", "9" * 5000)),
         *(("BILLSMITH_PORT", text) for text in ("65536", "http")),
+        *(("BILLSMITH_RATE_LIMIT", text) for text in ("0", "1000001")),
         *(("BILLSMITH_STOP_SECONDS", text) for text in ("0", "3601")),
         *(("BILLSMITH_STATEMENT_CACHE", text) for text in ("true", "0", "ON")),
         *(("BILLSMITH_LOG_FORMAT", text) for text in ("text", "JSON")),

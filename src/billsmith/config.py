@@ -37,6 +37,8 @@ class Settings(msgspec.Struct, frozen=True):
     """BILLSMITH_HOST: the address that `serve` listens on; 0.0.0.0 for all of this machine's."""
     port: int
     """BILLSMITH_PORT: the port that `serve` listens on; 0 for any that is free."""
+    rate_limit: int
+    """BILLSMITH_RATE_LIMIT: how often a second each key may ask each process of `serve`."""
     stop_seconds: int
     """BILLSMITH_STOP_SECONDS: how long running requests and batches may take to end once `serve` is told to stop."""
     log_format: Literal["console", "json"]
@@ -56,6 +58,7 @@ def settings_from(environment: Mapping[str, str] = os.environ) -> Settings:
         statement_cache=_choice(environment, "BILLSMITH_STATEMENT_CACHE", ("on", "off")) == "on",
         host=environment.get("BILLSMITH_HOST") or "127.0.0.1",
         port=_integer(environment, "BILLSMITH_PORT", 8080, 0, 65_535),
+        rate_limit=_integer(environment, "BILLSMITH_RATE_LIMIT", 5000, 1, 1_000_000),
         stop_seconds=_integer(environment, "BILLSMITH_STOP_SECONDS", 30, 1, 3600),
         log_format=_choice(environment, "BILLSMITH_LOG_FORMAT", ("console", "json")),  # type: ignore[arg-type]
         log_level=_choice(environment, "BILLSMITH_LOG_LEVEL", ("info", "debug", "warning", "error")),  # type: ignore[arg-type]

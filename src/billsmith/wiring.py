@@ -63,6 +63,9 @@ async def open_context(settings: Settings, owner_url: str, *, migrated: bool = T
         await database_clock(pool, clock.follow)
         async with _following(pool, clock):
             yield Context(pool=pool, clock=clock, ids=IdMaker(clock.wall))
+    except asyncio.CancelledError:
+        pool.terminate()  # quitting at once waits for no query
+        raise
     finally:
         await _close(pool)
 
@@ -152,11 +155,11 @@ async def _close(pool: Pool) -> None:
         await asyncio.wait_for(pool.close(), POOL_CLOSE_SECONDS)
 
 
-def make_api(context: Context) -> "FastAPI":
+def make_api(context: Context, settings: Settings) -> "FastAPI":
     """The HTTP application on a context."""
     from billsmith.api.app import make_app  # noqa: PLC0415  commands that serve nothing need not load the framework
 
-    return make_app(context)
+    return make_app(context, requests_per_second=settings.rate_limit)
 
 
 def preload_api() -> None:

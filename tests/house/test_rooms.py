@@ -74,6 +74,16 @@ def no_floats(root: Path) -> list[str]:
     ]
 
 
+def floats_measure_time_only(root: Path) -> list[str]:
+    """Where money passes through, a float is a number of seconds and nothing else."""
+    return [
+        module.at(node, "a float that is no time")
+        for module in modules(root)
+        if module.room in {"actions", "store", "gateways", "outside", "verify"}
+        for node in _floats_beside(_times(module.tree), module.tree)
+    ]
+
+
 def no_async(root: Path) -> list[str]:
     """core is plain functions: it never waits."""
     waiting = ast.AsyncFunctionDef | ast.Await | ast.AsyncFor | ast.AsyncWith
@@ -127,6 +137,20 @@ def no_gateway_call_in_a_transaction(root: Path) -> list[str]:
         for call in ast.walk(work)
         if isinstance(call, ast.Call) and {"gateway", "gateways", "outside"} & set(ast.unparse(call.func).split("."))
     ]
+
+
+def _times(tree: ast.Module) -> set[int]:
+    """The ids of the nodes inside annotations of what is called …seconds or timeout."""
+    named = [(node.arg, node.annotation) for node in ast.walk(tree) if isinstance(node, ast.arg)]
+    named += [(ast.unparse(node.target), node.annotation) for node in ast.walk(tree) if isinstance(node, ast.AnnAssign)]
+    times = (annotation for name, annotation in named if annotation and name.endswith(("seconds", "timeout")))
+    return {id(node) for annotation in times for node in ast.walk(annotation)}
+
+
+def _floats_beside(allowed: set[int], tree: ast.Module) -> Iterator[ast.Name]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and node.id == "float" and id(node) not in allowed:
+            yield node
 
 
 def _imported(tree: ast.Module) -> Iterator[tuple[ast.stmt, str]]:
@@ -218,6 +242,18 @@ PLANTED: list[tuple[Guard, str, str, str]] = [
     (no_floats, "core/money.py", "rate = 0.5", "core/money.py:1 float in core"),
     (no_floats, "core/money.py", "rate = float('1')", "core/money.py:1 float in core"),
     (no_floats, "core/money.py", "def share(of: float) -> int: ...", "core/money.py:1 float in core"),
+    (
+        floats_measure_time_only,
+        "store/ledger.py",
+        "def post(amount: float, timeout_seconds: float | None = 1): ...",
+        "store/ledger.py:1 a float that is no time",
+    ),
+    (
+        floats_measure_time_only,
+        "actions/bill.py",
+        "wait_seconds: float = 1\nrate = float('1')",
+        "actions/bill.py:2 a float that is no time",
+    ),
     (no_async, "core/money.py", "async def split(): ...", "core/money.py:1 core never waits"),
     (no_files_or_prints, "core/money.py", "print(1)", "core/money.py:1 core may not call print()"),
     (

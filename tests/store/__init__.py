@@ -1,1 +1,1 @@
-"""The store on a real PostgreSQL: connections, transactions, lists, round trips, numbers, and what the database refuses."""
+"""The store on a real PostgreSQL: connections, transactions, lists, round trips, numbers, what the database refuses."""

@@ -43,15 +43,17 @@ def make_app(context: Context, *, requests_per_second: int = REQUESTS_PER_SECOND
     metrics = Metrics(context.pool)
     app.router.routes += [*_endpoint_routes(doors), *schema_routes(), *health_routes(context, metrics)]
     app.add_exception_handler(HTTPException, _said_by_the_router)
-    app.add_middleware(Edge, context=context, metrics=metrics)
+    paths = {route.endpoint: route.path for route in app.router.routes if isinstance(route, Route)}
+    app.add_middleware(Edge, context=context, metrics=metrics, paths=paths)
     return app
 
 
 class Edge:
     """Around everything: the request's id, what it is counted as, and errors turned into problem documents."""
 
-    def __init__(self, app: ASGIApp, context: Context, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, context: Context, metrics: Metrics, paths: dict[Any, str]) -> None:
         self._app = app
+        self._paths = paths
         self._context = context
         self._metrics = metrics
 
@@ -80,7 +82,7 @@ class Edge:
         except ClientDisconnect:
             status = 499  # nobody is left to answer
         except Exception as error:
-            log.error("request failed", route=_route_of(scope), exc_info=error)
+            log.error("request failed", route=self._route_of(scope), exc_info=error)
             if status:
                 raise  # the answer had begun: cutting it off is all that is left
             unforeseen = BillsmithError("this is our mistake; it was noted under the request id")
@@ -90,15 +92,15 @@ class Edge:
 
     def _note(self, scope: Scope, status: int, seconds: float) -> None:
         """Count the request, and write its one line: no query, no header and no body, for they may hold secrets."""
-        route = _route_of(scope)
+        route = self._route_of(scope)
         self._metrics.answered(scope["method"], route, status, seconds)
-        write = log.debug if route in QUIET and status < 400 else log.info
         path = scope["path"][:LONGEST_PATH_LOGGED]
+        write = log.debug if path in QUIET and status < 400 else log.info
         write("request", method=scope["method"][:20], path=path, status=status, ms=round(seconds * 1000, 1))
 
-
-def _route_of(scope: Scope) -> str:
-    return getattr(scope.get("route"), "path", UNMATCHED)
+    def _route_of(self, scope: Scope) -> str:
+        """The template of the path, as the router left it in the scope: what was asked for may be anything."""
+        return self._paths.get(scope.get("endpoint"), UNMATCHED)
 
 
 def _endpoint_routes(doors: Doors) -> list[Route]:

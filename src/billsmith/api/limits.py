@@ -10,7 +10,7 @@ from billsmith.core.ids import KeyId
 
 LARGEST_BODY = 1 << 20
 REQUESTS_PER_SECOND = 5000
-"""Per key and process, unless the operator says otherwise (BILLSMITH_RATE_LIMIT)."""
+"""Per key and process, unless told otherwise."""
 
 _KEYS_REMEMBERED = 10_000
 

@@ -37,7 +37,9 @@ def openapi_document() -> dict[str, Any]:
     types = [InvoiceToCreate, Problem, *(endpoint.answers for endpoint in ENDPOINTS)]
     types += [endpoint.body for endpoint in ENDPOINTS if endpoint.body is not None]
     _, schemas = msgspec.json.schema_components(dict.fromkeys(types), ref_template="#/components/schemas/{name}")
-    examples = {kind.__name__: msgspec.to_builtins(shown, str_keys=True) for kind, shown in shown_examples().items()}
+    examples = {
+        kind.__name__: msgspec.json.decode(msgspec.json.encode(shown)) for kind, shown in shown_examples().items()
+    }
     paths: dict[str, Any] = {}
     for endpoint in ENDPOINTS:
         paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint, examples)
@@ -56,7 +58,7 @@ def openapi_document() -> dict[str, Any]:
             "parameters": _PARAMETERS,
             "headers": _HEADERS,
             "responses": {f"Problem{status}": _problem(status) for status in (404, *_BODY_REFUSALS, *REFUSALS)},
-            "schemas": dict(sorted(schemas.items())),
+            "schemas": msgspec.json.decode(msgspec.json.encode(dict(sorted(schemas.items())))),
         },
     }  # fmt: skip
 

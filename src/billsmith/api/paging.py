@@ -53,7 +53,7 @@ def show_cursor(cursor: Cursor) -> str:
     """The cursor as text: opaque to callers, checked when it comes back."""
     kind = _CREATED if cursor.issued_on is None else _ISSUED
     packed = _SHAPE.pack(kind, cursor.id.bytes, 0 if cursor.issued_on is None else cursor.issued_on.toordinal())
-    return base64.urlsafe_b64encode(packed + zlib.crc32(packed).to_bytes(4, "big")).decode().rstrip("=")
+    return _text(packed + zlib.crc32(packed).to_bytes(4, "big"))
 
 
 def read_cursor(text: str, order: str) -> Cursor:
@@ -63,9 +63,13 @@ def read_cursor(text: str, order: str) -> Cursor:
     except (binascii.Error, ValueError):
         octets = b""
     packed, check = octets[:-4], octets[-4:]
-    if len(packed) != _SHAPE.size or zlib.crc32(packed).to_bytes(4, "big") != check:
+    if len(packed) != _SHAPE.size or zlib.crc32(packed).to_bytes(4, "big") != check or _text(octets) != text:
         raise parameter_invalid("cursor", "this is not a cursor that a list gave; begin without one")
     kind, id_, day = _SHAPE.unpack(packed)
     if kind != (_ISSUED if order == "issued" else _CREATED):
         raise parameter_invalid("cursor", "this cursor is of a list in another order")
     return Cursor(UUID(bytes=id_), date.fromordinal(day) if kind == _ISSUED else None)
+
+
+def _text(octets: bytes) -> str:
+    return base64.urlsafe_b64encode(octets).decode().rstrip("=")

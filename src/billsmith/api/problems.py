@@ -20,35 +20,35 @@ MEDIA_TYPE = "application/problem+json"
 CHALLENGES = 'Bearer realm="Billsmith", Basic realm="Billsmith"'
 
 
-class PathUnknown(BillsmithError):
+class PathUnknown(NotFound):
     """Nothing is served under this path."""
 
     code = "path_unknown"
     title = "There is nothing under this path"
 
 
-class MethodNotAllowed(BillsmithError):
+class MethodNotAllowed(Refused):
     """The path exists, but not with this method; the Allow header names those it has."""
 
     code = "method_not_allowed"
     title = "This path does not have this method"
 
 
-class BodyTooLarge(BillsmithError):
+class BodyTooLarge(Invalid):
     """More than a request may carry."""
 
     code = "body_too_large"
     title = "The request is too large"
 
 
-class MediaTypeUnsupported(BillsmithError):
+class MediaTypeUnsupported(Invalid):
     """A body that does not say it is JSON."""
 
     code = "media_type_unsupported"
     title = "The body must be JSON"
 
 
-class TooManyRequests(BillsmithError):
+class TooManyRequests(Refused):
     """This key asks faster than it may."""
 
     code = "too_many_requests"
@@ -62,7 +62,6 @@ STATUS: dict[type[BillsmithError], int] = {
     Conflict: 409,
     Refused: 403,
     Unavailable: 503,
-    PathUnknown: 404,
     MethodNotAllowed: 405,
     BodyTooLarge: 413,
     MediaTypeUnsupported: 415,
@@ -94,7 +93,7 @@ class Problem(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
 
 def status_of(error: BillsmithError) -> int:
-    """The HTTP status of an error's kind; 500 for one of no kind."""
+    """The HTTP status of an error: its own if HTTP has one for just that, else its kind's; 500 for one of no kind."""
     return _of_kind(STATUS, error) or 500
 
 

@@ -109,7 +109,7 @@ def url_of(listener: socket.socket) -> str:
 
 def _config(context: Context, settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
-        make_api(context),
+        make_api(context, settings),
         log_config=None,  # logs.py has set them up
         access_log=False,  # the application writes one line per request, with what it knows of it
         server_header=False,

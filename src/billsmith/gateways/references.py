@@ -29,7 +29,7 @@ class ReferenceForm(msgspec.Struct, frozen=True):
 
         Raises ReferenceRefused: for another host, another kind of object, or anything more in the URL than that.
         """
-        text = reference.strip() if len(reference) <= LONGEST_REFERENCE else ""
+        text = reference.strip(" ") if len(reference) <= LONGEST_REFERENCE else ""
         if not text or not text.isprintable() or not text.isascii():
             raise self._refused(reference, "it is empty, too long, or has characters that no reference has")
         path = self._path(text) if "://" in text else text

@@ -1,5 +1,7 @@
 """Lists: conditions a caller may combine, keyset pages, and the guard against filters that are too broad."""
 
+import re
+import unicodedata
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, Literal
@@ -17,6 +19,7 @@ from billsmith.store.pool import Connection, Pool
 BROADEST = 10_000
 """A filter on tags or metadata that matches more rows than this must be narrowed down by a customer."""
 
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _CLOCKS_APART = timedelta(minutes=10)
 _ORDERS = {"created": "id DESC", "issued": "issued_on DESC, id DESC"}
 
@@ -78,6 +81,9 @@ async def list_ids(
     connection: Connection | Pool, text: str, table: str, tenant_id: TenantId, filters: Filters
 ) -> Sequence[asyncpg.Record]:
     """One page of (shard, id, …) rows, `limit` + 1 at most. Raises FilterTooBroad."""
+    filters = _as_stored(filters)
+    if not _storable(filters):
+        return []
     statement = _Statement(text, tenant_id)
     _conditions(statement, table, tenant_id, filters)
     if (filters.tags or filters.metadata) and filters.customer_id is None:
@@ -103,6 +109,9 @@ def _conditions(statement: _Statement, table: str, tenant_id: TenantId, filters:
         statement.where("issued_on IS NOT NULL")
     for column, bounds in filters.ranges.items():
         _range(statement, column, bounds, filters)
+    if filters.tags or filters.metadata:
+        # PostgreSQL can't conclude this from what follows, and without it would not use the partial index on labels.
+        statement.where("labels <> '{{}}'")
     for tag in filters.tags:
         statement.where("labels @> ARRAY[{}::bigint] AND tags @> ARRAY[{}::text]", tag_label(tenant_id, tag), tag)
     for key, value in filters.metadata.items():
@@ -123,12 +132,34 @@ def _range(statement: _Statement, column: str, bounds: Range, filters: Filters) 
         if column == "created_at" and filters.ids_tell_time and filters.order == "created":
             # Ids begin with the time they were made: a bound on them turns the list's own index into one on created_at.
             slack = -_CLOCKS_APART if name in ("gte", "gt") else _CLOCKS_APART
-            statement.where(f"id {sign} {{}}", _id_at(bound + slack))
+            statement.where(f"id {sign} {{}}", _id_at(bound, slack))
 
 
-def _id_at(at: datetime) -> UUID:
-    milliseconds = max(0, min(int(at.timestamp() * 1000), (1 << 48) - 1))
-    return UUID(int=milliseconds << 80)
+def _id_at(at: datetime, slack: timedelta) -> UUID:
+    milliseconds = int(at.timestamp() * 1000) + slack // timedelta(milliseconds=1)
+    return UUID(int=max(0, min(milliseconds, (1 << 48) - 1)) << 80)
+
+
+def _as_stored(filters: Filters) -> Filters:
+    """Texts with their letters put together as they are in what is stored (core/text.py)."""
+    return msgspec.structs.replace(
+        filters,
+        equal={
+            column: _composed(value) if isinstance(value, str) else value for column, value in filters.equal.items()
+        },
+        metadata={_composed(key): _composed(value) for key, value in filters.metadata.items()},
+    )
+
+
+def _composed(text: str) -> str:
+    return unicodedata.normalize("NFC", text)
+
+
+def _storable(filters: Filters) -> bool:
+    """Whether PostgreSQL could hold the texts asked for; what it can't hold is nowhere."""
+    texts = [value for value in filters.equal.values() if isinstance(value, str)]
+    texts += [*filters.tags, *filters.metadata, *filters.metadata.values()]
+    return not any(_UNSTORABLE.search(text) for text in texts)
 
 
 async def _not_too_broad(connection: Connection | Pool, statement: _Statement) -> None:

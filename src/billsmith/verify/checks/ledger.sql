@@ -121,19 +121,48 @@ WHERE ($1::uuid IS NULL OR transfers.tenant_id = $1)
 
 -- name: line_transfers
 -- Each line of a finalised invoice was posted once: its net and its tax, a payout's line with its total.
-WITH posted AS (
+-- Matching every transfer with its line needs a sort of both tables. So the two are first compared per invoice, by sums
+-- of hashes of (line, part, amount), and only invoices that differ there are matched line by line.
+WITH transfer_prints AS (
+    SELECT shard, invoice_id, count(*) AS parts, sum(hashint8extended(
+        CASE WHEN debit = 'receivable' OR credit = 'payable' THEN amount_minor ELSE -amount_minor END,
+        line_no::bigint * 4 + CASE kind WHEN 'net_billed' THEN 1 WHEN 'tax_billed' THEN 2 WHEN 'payout_billed' THEN 3 ELSE 0 END)) AS print
+    FROM transfers
+    WHERE line_no IS NOT NULL AND ($1::uuid IS NULL OR tenant_id = $1)
+    GROUP BY shard, invoice_id
+), line_prints AS (
+    SELECT shard, invoice_id,
+        count(*) FILTER (WHERE net_minor <> 0) + count(*) FILTER (WHERE tax_minor <> 0) AS charge_parts,
+        COALESCE(sum(hashint8extended(net_minor, line_no::bigint * 4 + 1)) FILTER (WHERE net_minor <> 0), 0)
+            + COALESCE(sum(hashint8extended(tax_minor, line_no::bigint * 4 + 2)) FILTER (WHERE tax_minor <> 0), 0) AS charge_print,
+        count(*) FILTER (WHERE total_minor <> 0) AS payout_parts,
+        COALESCE(sum(hashint8extended(total_minor, line_no::bigint * 4 + 3)) FILTER (WHERE total_minor <> 0), 0) AS payout_print
+    FROM invoice_lines
+    WHERE $1::uuid IS NULL OR tenant_id = $1
+    GROUP BY shard, invoice_id
+), suspects AS (
+    SELECT shard, invoice_id
+    FROM transfer_prints
+    FULL JOIN line_prints USING (shard, invoice_id)
+    LEFT JOIN (SELECT shard, id AS invoice_id, finalised_at, direction FROM invoices) AS documents USING (shard, invoice_id)
+    WHERE COALESCE(parts, 0) <> CASE WHEN finalised_at IS NULL THEN 0 WHEN direction = 'payout' THEN payout_parts ELSE charge_parts END
+        OR COALESCE(print, 0) <> CASE WHEN finalised_at IS NULL THEN 0 WHEN direction = 'payout' THEN payout_print ELSE charge_print END
+        OR line_prints.invoice_id IS NULL
+), posted AS (
     SELECT tenant_id, shard, invoice_id, line_no, count(*) AS transfers,
         sum(CASE debit WHEN 'receivable' THEN amount_minor ELSE -amount_minor END) FILTER (WHERE kind = 'net_billed') AS net,
         sum(CASE debit WHEN 'receivable' THEN amount_minor ELSE -amount_minor END) FILTER (WHERE kind = 'tax_billed') AS tax,
         sum(CASE credit WHEN 'payable' THEN amount_minor ELSE -amount_minor END) FILTER (WHERE kind = 'payout_billed') AS payout
     FROM transfers
+    JOIN suspects USING (shard, invoice_id)
     WHERE line_no IS NOT NULL AND ($1::uuid IS NULL OR tenant_id = $1)
     GROUP BY tenant_id, shard, invoice_id, line_no
 ), billed AS (
     SELECT invoice_lines.tenant_id, invoice_lines.shard, invoice_id, line_no, direction = 'charge' AS charged,
         invoice_lines.net_minor, invoice_lines.tax_minor, invoice_lines.total_minor
     FROM invoice_lines
-    JOIN invoices ON invoices.shard = invoice_lines.shard AND invoices.id = invoice_id
+    JOIN suspects USING (shard, invoice_id)
+    JOIN invoices ON invoices.shard = invoice_lines.shard AND invoices.id = invoice_lines.invoice_id
     WHERE finalised_at IS NOT NULL AND ($1::uuid IS NULL OR invoice_lines.tenant_id = $1)
 )
 SELECT tenant_id, 'line ' || line_no || ' of invoice ' || invoice_id AS object, figure, expected::text, stored::text
@@ -146,6 +175,4 @@ CROSS JOIN LATERAL (VALUES
     ('transfers', CASE WHEN charged THEN (net_minor <> 0)::integer + (tax_minor <> 0)::integer ELSE (total_minor <> 0)::integer END,
         COALESCE(transfers, 0))
 ) AS figures (figure, expected, stored)
-WHERE (COALESCE(net, 0) <> net_minor OR COALESCE(tax, 0) <> tax_minor OR charged IS NOT TRUE
-        OR COALESCE(transfers, 0) <> (net_minor <> 0)::integer + (tax_minor <> 0)::integer)
-    AND expected IS DISTINCT FROM stored;
+WHERE expected IS DISTINCT FROM stored;
