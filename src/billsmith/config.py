@@ -29,6 +29,8 @@ class Settings(msgspec.Struct, frozen=True):
     """BILLSMITH_HOME: where the private PostgreSQL lives."""
     shared: Path
     """BILLSMITH_SHARED: real data and referee cases, used by `demo` and the tests where they are there."""
+    secret_keys: tuple[str, ...]
+    """BILLSMITH_SECRET_KEYS: what seals gateway credentials; the first seals, all open. None: a file in `home`."""
     pool_size: int
     """BILLSMITH_POOL_SIZE: connections per process."""
     statement_cache: bool
@@ -54,6 +56,7 @@ def settings_from(environment: Mapping[str, str] = os.environ) -> Settings:
         migrate_database_url=environment.get("MIGRATE_DATABASE_URL") or None,
         home=_home(environment),
         shared=Path(environment.get("BILLSMITH_SHARED") or "../shared"),
+        secret_keys=tuple(environment.get("BILLSMITH_SECRET_KEYS", "").replace(",", " ").split()),
         pool_size=_integer(environment, "BILLSMITH_POOL_SIZE", 10, 1, 500),
         statement_cache=_choice(environment, "BILLSMITH_STATEMENT_CACHE", ("on", "off")) == "on",
         host=environment.get("BILLSMITH_HOST") or "127.0.0.1",

@@ -15,10 +15,14 @@ from billsmith.actions.context import Context
 from billsmith.clock import Clock
 from billsmith.config import Settings
 from billsmith.errors import BillsmithError
+from billsmith.gateways.external import ExternalGateway
+from billsmith.gateways.fake import FakeGateway
+from billsmith.gateways.registry import Registry, load_gateways
 from billsmith.ids import IdMaker
 from billsmith.store import databases, migrations
 from billsmith.store.clock import database_clock
 from billsmith.store.pool import DatabaseUnavailable, Pool, connect_as_owner, open_pool
+from billsmith.vault import Vault, keys_in_file
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -26,6 +30,8 @@ if TYPE_CHECKING:
     from billsmith.worker.loop import Worker
 
 CLOCK_READ_EVERY_SECONDS = 60
+FAKE_BOOKS = "fake-gateway"
+KEYS_FILE = "secret-keys"
 EXAMINE_TIMEOUT_SECONDS = 10
 POOL_CLOSE_SECONDS = 5
 """How long connections may take to come back before they are cut."""
@@ -62,12 +68,31 @@ async def open_context(settings: Settings, owner_url: str, *, migrated: bool = T
             await migrations.require_migrated(pool)
         await database_clock(pool, clock.follow)
         async with _following(pool, clock):
-            yield Context(pool=pool, clock=clock, ids=IdMaker(clock.wall))
+            yield Context(
+                pool=pool,
+                clock=clock,
+                ids=IdMaker(clock.wall),
+                gateways=gateways_of(settings),
+                vault=vault_of(settings),
+            )
     except asyncio.CancelledError:
         pool.terminate()  # quitting at once waits for no query
         raise
     finally:
         await _close(pool)
+
+
+def gateways_of(settings: Settings) -> Registry:
+    """The built-in gateways and those of plugins. The fake one keeps its books in `home`."""
+    return load_gateways([FakeGateway(settings.home / FAKE_BOOKS), ExternalGateway()])
+
+
+def vault_of(settings: Settings) -> Vault:
+    """The vault with the keys that are set, or else with those of a file in `home`. Raises SecretKeysInvalid."""
+    if settings.secret_keys:
+        return Vault(settings.secret_keys)
+    settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return Vault(keys_in_file(settings.home / KEYS_FILE))
 
 
 async def migrate_database(settings: Settings, owner_url: str) -> list[str]:

@@ -12,8 +12,8 @@ from msgspec.structs import replace
 
 from billsmith.core.currencies import minor_digits
 from billsmith.core.discounts import Discount
-from billsmith.core.lines.explain import Step, explained
 from billsmith.core.invoices import Adjustment, InvoiceDetails, Item, Line
+from billsmith.core.lines.explain import Step, explained
 from billsmith.core.lines.items import lines_of
 from billsmith.core.taxes import Tax
 from billsmith.core.tenants import TenantSettings

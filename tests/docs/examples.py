@@ -12,10 +12,10 @@ from msgspec.structs import replace
 from billsmith.core.currencies import minor_digits
 from billsmith.core.decisions import Standing
 from billsmith.core.discounts import Discount
-from billsmith.core.lines.explain import explained
 from billsmith.core.ids import CreditId, InvoiceId
 from billsmith.core.invoices import Adjustment, InvoiceDetails, Item, Line
 from billsmith.core.invoicing import finalise, new_draft
+from billsmith.core.lines.explain import explained
 from billsmith.core.lines.items import lines_of, total_of
 from billsmith.core.money import price_times, round_half_away, show_amount, split
 from billsmith.core.numbers import series_for, show_number

@@ -28,7 +28,6 @@ STEPS_LEASE = timedelta(seconds=90)
 """How long a call in several steps may take: the call to the outside is cut before."""
 
 T = TypeVar("T")
-B = TypeVar("B")
 
 
 class Answer(msgspec.Struct, frozen=True, gc=False):
@@ -70,6 +69,15 @@ class Outcome(msgspec.Struct, Generic[T], frozen=True, gc=False):
         """The result of a call that can't have been a repeat, because it had no key."""
         assert self.result is not None, "this outcome was replayed"
         return self.result
+
+
+class Begun(msgspec.Struct, Generic[T], frozen=True):
+    """What the first transaction of a verb came to: its result so far, and what is to be done after the commit."""
+
+    now: T
+    subject: str
+    """What was made or changed, as a shown id."""
+    later: tuple[Any, ...] = ()
 
 
 class KeyReused(Invalid):
@@ -152,25 +160,31 @@ async def carry_out(
 async def carry_out_in_steps(
     context: Context,
     call: Call,
-    begin: Callable[[Connection, Cause], Awaitable[B]],
+    begin: Callable[[Connection, Cause], Awaitable[Begun[T]]],
     *,
-    subject: Callable[[B], str],
-    go_on: Callable[[B], Awaitable[None]],
+    go_on: Callable[[Begun[T]], Awaitable[None]],
     reread: Callable[[Connection, str], Awaitable[T]],
 ) -> Outcome[T]:
-    """A verb that calls the outside: `begin` in one transaction, `go_on` with none open, then the answer is stored.
+    """A verb that may call the outside: `begin` in one transaction, `go_on` with none open, then the answer is stored.
 
-    `subject` names what was made, `reread` reads it as it is at the end. A repeat meanwhile gets KeyRunning naming it;
-    one that finds the first cut off reads it and answers in its place. Raises what the steps raise, KeyReused.
+    Where there is nothing to go on with, the first transaction is all. `reread` reads what was made as it is at the
+    end. A repeat meanwhile gets KeyRunning naming it; one that finds the first cut off answers in its place. Raises
+    what the steps raise, KeyReused.
     """
+    keyed = call.keyed
+    first = call
+    if keyed is not None:
+        first = msgspec.structs.replace(
+            call, keyed=Keyed(keyed.key, keyed.fingerprint, lambda one: keyed.reply(one.now))
+        )
     try:
-        begun = await carry_out(context, call, begin, goes_on=subject)
+        begun = await carry_out(context, first, begin, goes_on=lambda one: one.subject if one.later else None)
     except KeyInterrupted as interrupted:
         return await _answered(context, call, interrupted.subject, reread, replayed=True)
-    if begun.replayed or begun.result is None:
-        return Outcome(None, begun.answer, replayed=True)
+    if begun.result is None or not begun.result.later:
+        return Outcome(begun.result and begun.result.now, begun.answer, begun.replayed)
     await go_on(begun.result)
-    return await _answered(context, call, subject(begun.result), reread, replayed=False)
+    return await _answered(context, call, begun.result.subject, reread, replayed=False)
 
 
 async def _answered(

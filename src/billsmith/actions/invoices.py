@@ -6,9 +6,10 @@ from uuid import UUID
 
 import msgspec
 
-from billsmith.actions.calls import Call, Outcome, carry_out
+from billsmith.actions.calls import Begun, Call, Outcome, carry_out
 from billsmith.actions.context import Context
 from billsmith.actions.customers import ExternalIdTaken
+from billsmith.actions.money.collect import begin_scheduled, belonging, charge_in_steps
 from billsmith.actions.saving import (
     CustomerNotFound,
     InvoiceNotFound,
@@ -32,10 +33,12 @@ from billsmith.core.invoicing import (
     redrafted,
     relabelled,
 )
+from billsmith.core.payments.methods import PaymentMethod, usable
 from billsmith.core.tenants import Tenant
 from billsmith.core.text import UnusableText
 from billsmith.errors import BillsmithError
 from billsmith.store import invoices as invoice_rows
+from billsmith.store import payment_methods as method_rows
 from billsmith.store.events import Cause
 from billsmith.store.listing import Filters
 from billsmith.store.pool import Connection
@@ -56,16 +59,20 @@ class Refusal(msgspec.Struct, frozen=True):
 
 
 async def create_invoice(context: Context, call: Call, given: NewInvoice) -> Outcome[Document]:
-    """Make one invoice. Raises CustomerNotFound, CustomerDeleted, ExternalIdTaken, Invalid kinds."""
+    """Make one invoice; with a payment method it is collected at once.
 
-    async def verb(connection: Connection, cause: Cause) -> Document:
+    Raises CustomerNotFound, CustomerDeleted, ExternalIdTaken, PaymentMethodNotFound, PaymentMethodUnusable, Invalid
+    kinds.
+    """
+
+    async def begin(connection: Connection, cause: Cause) -> Begun[Document]:
         loaded = await lock_for(connection, call.tenant, [given])
         made = await make_invoices(connection, context, cause, loaded, [given])
         if isinstance(made[0], Refusal):
             raise made[0].error
-        return await _reread(connection, call.tenant, made[0])
+        return await begin_scheduled(connection, context, cause, call.tenant, made[0])
 
-    return await carry_out(context, call, verb)
+    return await charge_in_steps(context, call, begin)
 
 
 async def create_invoices(
@@ -99,12 +106,13 @@ async def make_invoices(
 ) -> list[InvoiceId | Refusal]:
     """Make invoices for customers that `lock_for` locked: in the order given, so that credit is drawn in that order."""
     taken = await _taken_names(connection, cause.tenant_id, given)
+    methods = await _methods(connection, cause.tenant_id, given)
     standings, decisions = dict(loaded), []
     lines: dict[InvoiceId, tuple[Line, ...]] = {}
     results: list[InvoiceId | Refusal] = []
     for entry in given:
         try:
-            decision, made = _decide(context, cause, standings, taken, entry)
+            decision, made = _decide(context, cause, standings, taken, methods, entry)
         except BillsmithError as error:
             results.append(Refusal(error))
             continue
@@ -173,9 +181,9 @@ async def delete_draft(context: Context, call: Call, id_: UUID) -> Outcome[Docum
 
 
 async def finalise_invoice(context: Context, call: Call, id_: UUID) -> Outcome[Document]:
-    """Number a draft, post it, draw credit. Raises InvoiceNotFound, InvoiceNotDraft, Invalid kinds."""
+    """Number a draft, post it, draw credit, collect it. Raises InvoiceNotFound, InvoiceNotDraft, Invalid kinds."""
 
-    async def verb(connection: Connection, cause: Cause) -> Document:
+    async def begin(connection: Connection, cause: Cause) -> Begun[Document]:
         standing, invoice = await _lock(connection, call.tenant, id_)
         draft = await _reread(connection, call.tenant, id_)
         credit_id = CreditId(context.ids.new(shard_of(id_)))
@@ -183,9 +191,9 @@ async def finalise_invoice(context: Context, call: Call, id_: UUID) -> Outcome[D
         await invoice_rows.delete_draft(connection, invoice)
         loaded = {standing.customer.id: standing}
         await save(connection, context, cause, loaded, [decision], {invoice.id: draft.lines})
-        return await _reread(connection, call.tenant, id_)
+        return await begin_scheduled(connection, context, cause, call.tenant, id_)
 
-    return await carry_out(context, call, verb)
+    return await charge_in_steps(context, call, begin)
 
 
 async def get_invoice(context: Context, tenant: Tenant, id_: UUID) -> Document:
@@ -206,11 +214,14 @@ def _decide(
     cause: Cause,
     standings: Standings,
     taken: dict[tuple[CustomerId, str], InvoiceId],
+    methods: dict[UUID, PaymentMethod],
     entry: NewInvoice,
 ) -> tuple[Decision, tuple[Line, ...]]:
     standing = standings.get(entry.customer_id)
     if standing is None:
         raise CustomerNotFound(f"there is no customer {show_id('customer', entry.customer_id)}", pointer="/customer")
+    if entry.details.payment_method_id is not None:
+        usable(belonging(methods.get(entry.details.payment_method_id), standing, entry.details.payment_method_id))
     ids = context.ids.many(2, shard_of(entry.customer_id))
     invoice, lines = new_draft(standing, entry.details, InvoiceId(ids[0]), cause.caused_at)
     if invoice.external_id is not None:
@@ -229,6 +240,14 @@ def _drafted_or_finalised(
         return finalise(standing, invoice, lines, cause.caused_at, credit_id)
     kept, fact = drafted(invoice)
     return Decision(standing, invoices=(kept,), facts=(fact,))
+
+
+async def _methods(
+    connection: Connection, tenant_id: TenantId, given: Sequence[NewInvoice]
+) -> dict[UUID, PaymentMethod]:
+    """The payment methods that new invoices name."""
+    wanted = {id_ for entry in given if (id_ := entry.details.payment_method_id) is not None}
+    return await method_rows.get_methods(connection, tenant_id, wanted) if wanted else {}
 
 
 async def _taken_names(

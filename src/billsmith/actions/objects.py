@@ -12,7 +12,6 @@ import msgspec
 from billsmith.actions.money_objects import DeclineObject, decline_object
 from billsmith.core.credits import Credit, CreditSource
 from billsmith.core.customers import Customer
-from billsmith.core.lines.explain import explained
 from billsmith.core.ids import InvoiceId, PaymentMethodId, maybe_show_id, show_id
 from billsmith.core.invoices import (
     CollectionReason,
@@ -25,6 +24,7 @@ from billsmith.core.invoices import (
     Status,
 )
 from billsmith.core.ledger import Balance, PostingKind
+from billsmith.core.lines.explain import explained
 from billsmith.core.parties import Address, Party, TaxId
 from billsmith.core.payments.policy import CollectionPolicy
 from billsmith.core.payments.results import Decline

@@ -27,8 +27,8 @@ from billsmith.core.decisions import (
 from billsmith.core.facts import Fact
 from billsmith.core.ids import CreditId, InvoiceId
 from billsmith.core.invoices import Adjustment, Document, Invoice, InvoiceDetails, Line, still_draft
-from billsmith.core.lines.items import item_of, lines_of, total_of
 from billsmith.core.ledger import CUSTOMER_CREDIT, RECEIVABLE, Posting, billed
+from billsmith.core.lines.items import item_of, lines_of, total_of
 from billsmith.core.payments.policy import checked_policy
 from billsmith.core.periods import Period, period
 from billsmith.core.tenants import LONGEST_TERMS_DAYS

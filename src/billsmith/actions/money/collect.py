@@ -2,15 +2,14 @@
 
 import asyncio
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-import msgspec
 from msgspec.structs import replace
 
-from billsmith.actions.calls import Call, ClockMoving, Outcome, carry_out, carry_out_in_steps
+from billsmith.actions.calls import Begun, Call, ClockMoving, Outcome, carry_out, carry_out_in_steps
 from billsmith.actions.context import Context
 from billsmith.actions.money.attempts import LEASE, Sending, new_ids, send_and_record
 from billsmith.actions.saving import (
@@ -54,17 +53,10 @@ class PaymentMethodNotFound(NotFound):
     code = "payment_method_not_found"
 
 
-class Begun(msgspec.Struct, frozen=True):
-    """What one verb began: the invoice it is about, and what is to be sent now."""
-
-    invoice_id: InvoiceId
-    sendings: tuple[Sending, ...] = ()
-
-
 async def collect_invoice(context: Context, call: Call, id_: UUID) -> Outcome[Document]:
     """Charge what this invoice owes now, whatever the plan was. Raises NotCollectable, GatewayAccountUnusable."""
 
-    async def begin(connection: Connection, cause: Cause) -> Begun:
+    async def begin(connection: Connection, cause: Cause) -> Begun[Document]:
         standing, invoice = await _lock(connection, call.tenant, id_)
         collectable(standing, invoice)
         sendings, problems = await begin_charges(
@@ -72,29 +64,28 @@ async def collect_invoice(context: Context, call: Call, id_: UUID) -> Outcome[Do
         )
         if problems:
             raise problems[0]
-        return Begun(invoice.id, tuple(sendings))
+        return await begun_document(connection, call.tenant, id_, sendings)
 
-    return await _in_steps(context, call, begin)
+    return await charge_in_steps(context, call, begin)
 
 
 async def give_method(context: Context, call: Call, id_: UUID, method_id: UUID, *, default: bool) -> Outcome[Document]:
-    """This invoice is collected with this method: at once, or after the charge that is under way; maybe its customer's
-    default from now on. Raises PaymentMethodNotFound, PaymentMethodUnusable, NotCollectable."""
+    """Collect this invoice with this method: at once, or after the charge that is under way.
 
-    async def begin(connection: Connection, cause: Cause) -> Begun:
+    `default`: it is the customer's from now on, too. Raises PaymentMethodNotFound, PaymentMethodUnusable,
+    NotCollectable.
+    """
+
+    async def begin(connection: Connection, cause: Cause) -> Begun[Document]:
         standing, invoice = await _lock(connection, call.tenant, id_)
         method = await method_for(connection, call.tenant, standing, method_id)
         decision = method_given(Decision(standing), invoice, method, cause.caused_at)
         await save(connection, context, cause, {standing.customer.id: standing}, [decision], {})
-        changed = decision.invoices[-1]
-        if changed.collection_state != "scheduled":
-            return Begun(changed.id)
-        sendings, _ = await begin_charges(
-            connection, context, cause, {standing.customer.id: decision.standing}, [changed]
-        )
-        return Begun(changed.id, tuple(sendings))
+        if default:
+            await make_default(connection, context, cause, decision.standing, method)
+        return await begin_scheduled(connection, context, cause, call.tenant, id_)
 
-    return await _in_steps(context, call, begin)
+    return await charge_in_steps(context, call, begin)
 
 
 async def hold_invoice(context: Context, call: Call, id_: UUID) -> Outcome[Document]:
@@ -217,7 +208,12 @@ async def list_uncollectable(
 
 async def method_for(connection: Connection, tenant: Tenant, standing: Standing, method_id: UUID) -> PaymentMethod:
     """A method of this customer, or of the parent who pays. Raises PaymentMethodNotFound."""
-    method = (await method_rows.get_methods(connection, tenant.id, [method_id])).get(method_id)
+    found = await method_rows.get_methods(connection, tenant.id, [method_id])
+    return belonging(found.get(method_id), standing, method_id)
+
+
+def belonging(method: PaymentMethod | None, standing: Standing, method_id: UUID) -> PaymentMethod:
+    """The method, if it is this customer's or that of the parent who pays. Raises PaymentMethodNotFound."""
     if method is None or method.customer_id not in (standing.customer.id, standing.customer.parent_id):
         raise PaymentMethodNotFound(
             f"this customer has no payment method {show_id('payment_method', method_id)}", pointer="/payment_method"
@@ -246,21 +242,37 @@ async def read_document(connection: Connection, tenant: Tenant, id_: UUID) -> Do
     return document
 
 
-async def _in_steps(context: Context, call: Call, begin: Any) -> Outcome[Document]:
-    async def go_on(begun_: Begun) -> None:
-        await send_and_record(context, replace(call, keyed=None), begun_.sendings)
+async def begin_scheduled(
+    connection: Connection, context: Context, cause: Cause, tenant: Tenant, id_: UUID
+) -> Begun[Document]:
+    """The invoice as it is in this transaction, its charge begun if it is due."""
+    document = await read_document(connection, tenant, id_)
+    if not _is_due(document.invoice, cause):
+        return Begun(document, show_id("invoice", id_))
+    standing, invoice = await _lock(connection, tenant, id_)
+    sendings, _ = await begin_charges(connection, context, cause, {standing.customer.id: standing}, [invoice])
+    return await begun_document(connection, tenant, id_, sendings)
+
+
+async def begun_document(
+    connection: Connection, tenant: Tenant, id_: UUID, sendings: Sequence[Sending]
+) -> Begun[Document]:
+    """The invoice as it is in this transaction, and what is to be sent once it has committed."""
+    return Begun(await read_document(connection, tenant, id_), show_id("invoice", id_), tuple(sendings))
+
+
+async def charge_in_steps(
+    context: Context, call: Call, begin: Callable[[Connection, Cause], Awaitable[Begun[Document]]]
+) -> Outcome[Document]:
+    """A verb about one invoice that may charge it: what `begin` left to be sent is sent and recorded, then answered."""
+
+    async def go_on(begun_: Begun[Document]) -> None:
+        await send_and_record(context, replace(call, keyed=None), begun_.later)
 
     async def reread(connection: Connection, subject: str) -> Document:
         return await read_document(connection, call.tenant, find_id("invoice", subject))
 
-    return await carry_out_in_steps(
-        context,
-        call,
-        begin,
-        subject=lambda begun_: show_id("invoice", begun_.invoice_id),
-        go_on=go_on,
-        reread=reread,
-    )
+    return await carry_out_in_steps(context, call, begin, go_on=go_on, reread=reread)
 
 
 async def _lock(connection: Connection, tenant: Tenant, id_: UUID) -> tuple[Standing, Invoice]:
