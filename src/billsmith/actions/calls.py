@@ -182,7 +182,7 @@ async def carry_out_in_steps(
     except KeyInterrupted as interrupted:
         return await _answered(context, call, interrupted.subject, reread, replayed=True)
     if begun.result is None or not begun.result.later:
-        return Outcome(begun.result and begun.result.now, begun.answer, begun.replayed)
+        return Outcome(None if begun.result is None else begun.result.now, begun.answer, begun.replayed)
     await go_on(begun.result)
     return await _answered(context, call, begun.result.subject, reread, replayed=False)
 
