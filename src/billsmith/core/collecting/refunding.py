@@ -53,6 +53,8 @@ def refund_asked(decision: Decision, refundable: Refundable, given: NewRefund, i
     invoice = None if refundable.corrected is None else refundable.corrected.invoice
     if invoice is not None and not given.reopen:
         note_lines(_with_pending(refundable), amount, given.lines)
+    if refundable.credit is not None and (given.destination == "credit" or given.lines):
+        raise RefundInvalid("credit is given back as money, and has no lines", pointer="/destination")
     if given.reopen and (given.lines or given.destination == "credit" or invoice is None):
         raise RefundInvalid("a refund that reopens its invoice has no lines and goes to the payer", pointer="/reopen")
     refund = Refund(
