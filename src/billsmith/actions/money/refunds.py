@@ -300,11 +300,11 @@ async def _parts(connection: Connection, tenant: Tenant, target: RefundTarget, g
 async def _parts_of_payment(
     connection: Connection, tenant: Tenant, payment_id: PaymentId, given: NewRefund
 ) -> list[Part]:
-    """A payment of one invoice gives back of that; one that only became credit, of the credit. Else it has to be said."""
+    """A payment of one invoice gives back of that, one that is all credit, of the credit; else it has to be said."""
     allocations = [
         one for one in await payment_rows.get_allocations(connection, tenant.id, [payment_id]) if one.net_minor
     ]
-    credits_ = [one for one in await ledger_rows.credits_of_payments(connection, tenant.id, [payment_id])]
+    credits_ = await ledger_rows.credits_of_payments(connection, tenant.id, [payment_id])
     unspent = [credit for credit in credits_ if credit.remaining_minor and credit.source == "payment"]
     if len(allocations) == 1 and not unspent:
         return [Part(payment_id, allocations[0].invoice_id, None, given)]
