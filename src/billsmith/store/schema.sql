@@ -77,6 +77,8 @@ CREATE TABLE idempotency_keys (
     answer_status smallint,
     answer bytea,
     expires_at timestamptz NOT NULL,
+    subject text,                     -- what is being made, while it takes several transactions: a repeat is told
+    lease_until timestamptz,          -- … and may complete it from then on, by the real time
     PRIMARY KEY (tenant_id, key),
     CHECK ((status = 'done') = (answer IS NOT NULL AND answer_status IS NOT NULL))
 );
@@ -86,14 +88,31 @@ CREATE INDEX idempotency_keys_expire ON idempotency_keys (expires_at);  -- the s
 CREATE TABLE operations (
     tenant_id uuid NOT NULL REFERENCES tenants,
     id uuid NOT NULL,
-    kind text NOT NULL CHECK (kind IN ('invoice_import')),
+    kind text NOT NULL CHECK (kind IN ('invoice_import', 'bulk_refund', 'demo')),
     name text NOT NULL,               -- an import is restarted under its name
-    status text NOT NULL CHECK (status IN ('running', 'completed')),
+    status text NOT NULL CHECK (status IN ('running', 'completed', 'cancelled')),
     created_at timestamptz NOT NULL,
     finished_at timestamptz,
+    input jsonb,                      -- what was asked for
+    total integer,                    -- how many items there are, and how many of them have ended
+    done integer,
+    lease_until timestamptz,          -- whose worker carries it on; anybody's once that has passed
     PRIMARY KEY (tenant_id, id),
     UNIQUE (tenant_id, kind, name)
 );
+
+-- What became of each item of an operation.
+CREATE TABLE operation_items (
+    tenant_id uuid NOT NULL,
+    operation_id uuid NOT NULL,
+    item_id uuid NOT NULL,            -- what it is done to: of a bulk refund, the invoice
+    status text NOT NULL CHECK (status IN ('waiting', 'done', 'refused')),
+    amount_minor bigint NOT NULL,
+    currency text NOT NULL,
+    detail jsonb,                     -- what was made, or why it was refused
+    PRIMARY KEY (tenant_id, operation_id, item_id)
+);
+CREATE INDEX operation_items_waiting ON operation_items (tenant_id, operation_id, item_id) WHERE status = 'waiting';  -- what is done next
 
 -- Which documents an import has made: what makes it restartable, whatever its batches were.
 CREATE TABLE import_documents (
@@ -104,6 +123,43 @@ CREATE TABLE import_documents (
     invoice_id uuid NOT NULL,
     PRIMARY KEY (tenant_id, operation_id, document)
 );
+
+-- A tenant's account at a gateway. Its credentials are sealed (vault.py): the database alone can't open them.
+CREATE TABLE gateway_accounts (
+    tenant_id uuid NOT NULL REFERENCES tenants,
+    id uuid NOT NULL,
+    gateway text NOT NULL,            -- its name in the registry: fake, external, a plugin's
+    name text NOT NULL,
+    is_default boolean NOT NULL,
+    status text NOT NULL CHECK (status IN ('active', 'paused', 'closed')),
+    paused_because text,              -- nothing is sent until somebody says that it works again
+    settings jsonb NOT NULL,
+    sealed_credentials bytea NOT NULL,
+    metadata jsonb NOT NULL,
+    version integer NOT NULL,
+    created_at timestamptz NOT NULL,
+    PRIMARY KEY (tenant_id, id),
+    CHECK (status = 'paused' OR paused_because IS NULL)
+);
+CREATE UNIQUE INDEX gateway_accounts_default ON gateway_accounts (tenant_id) WHERE is_default;  -- one default per tenant
+
+-- What gateways told us, as it came: kept before it is answered, read again before it is believed.
+CREATE TABLE gateway_events (
+    tenant_id uuid NOT NULL,
+    gateway_account_id uuid NOT NULL,
+    gateway_event_id text NOT NULL,   -- the gateway's own: a repeat is known by it
+    type text NOT NULL,
+    headers jsonb NOT NULL,
+    body bytea NOT NULL,
+    status text NOT NULL CHECK (status IN ('received', 'processed', 'orphan', 'ignored', 'parked')),
+    detail text,
+    tries integer NOT NULL,
+    received_at timestamptz NOT NULL,
+    next_try_at timestamptz,
+    PRIMARY KEY (tenant_id, gateway_account_id, gateway_event_id)
+);
+CREATE INDEX gateway_events_due ON gateway_events (next_try_at) WHERE next_try_at IS NOT NULL;  -- wake-up
+CREATE INDEX gateway_events_status ON gateway_events (tenant_id, status) WHERE status IN ('orphan', 'parked');  -- what somebody has to look at
 
 ----------------------------------------------------------------------------------------------------------- customers
 
@@ -131,6 +187,8 @@ CREATE TABLE customers (
     tags text[] NOT NULL,
     labels bigint[] NOT NULL,         -- hashes of tags and metadata, for the one index below
     snapshot_id uuid NOT NULL,
+    payment_method_id uuid,           -- the default: what its invoices are collected with unless they have their own
+    collection_policy jsonb,          -- null: the tenant's
     version integer NOT NULL,
     created_at timestamptz NOT NULL,
     deleted_at timestamptz,
@@ -162,6 +220,32 @@ CREATE TABLE customer_balances (
     PRIMARY KEY (shard, customer_id, currency)
 );
 
+-- How a customer pays: the gateway's own token and what may be shown of it. Never a card number.
+CREATE TABLE payment_methods (
+    shard smallint NOT NULL,
+    id uuid NOT NULL,
+    tenant_id uuid NOT NULL,
+    customer_id uuid NOT NULL,
+    gateway_account_id uuid NOT NULL,
+    token text NOT NULL,
+    kind text NOT NULL CHECK (kind IN ('card', 'bank_account', 'external')),
+    status text NOT NULL CHECK (status IN ('pending', 'active', 'failed', 'detached')),
+    brand text,
+    last4 text CHECK (length(last4) <= 4),
+    expires_year smallint,
+    expires_month smallint CHECK (expires_month BETWEEN 1 AND 12),
+    setup_id text,                    -- the gateway's, while the customer has something to do
+    next_action jsonb,                -- … and what
+    metadata jsonb NOT NULL,
+    version integer NOT NULL,
+    created_at timestamptz NOT NULL,
+    validated_at timestamptz,         -- when the gateway last said that it can be used
+    PRIMARY KEY (shard, id),
+    FOREIGN KEY (shard, customer_id) REFERENCES customers (shard, id)
+);
+CREATE INDEX payment_methods_list ON payment_methods (tenant_id, id DESC);                       -- GET /v1/payment-methods
+CREATE INDEX payment_methods_of_customer ON payment_methods (shard, customer_id, id DESC);       -- … of one customer
+
 ------------------------------------------------------------------------------------------------------------ invoices
 
 -- After finalisation all but the columns marked * are fixed.
@@ -192,9 +276,21 @@ CREATE TABLE invoices (
     credit_applied_minor bigint NOT NULL CHECK (credit_applied_minor >= 0),    -- *
     credit_noted_minor bigint NOT NULL CHECK (credit_noted_minor >= 0),        -- *
     written_off_minor bigint NOT NULL CHECK (written_off_minor >= 0),          -- *
-    voided_minor bigint NOT NULL CHECK (voided_minor >= 0),                    -- *
+    voided_minor bigint NOT NULL,                                              -- * < 0 where the total was
     moved_to_credit_minor bigint NOT NULL CHECK (moved_to_credit_minor <= 0),  -- *
     absorbed_minor bigint NOT NULL CHECK (absorbed_minor <= 0),                -- *
+    refunded_minor bigint NOT NULL CHECK (refunded_minor >= 0),                -- * what of paid_minor was given back with a credit note
+    payment_method_id uuid,           -- * its own; null: the customer's default
+    collection_policy jsonb,          -- * its own; null: the customer's, or the tenant's
+    statement_text text,              -- what the payer's bank prints
+    next_collect_at timestamptz,      -- * when it is tried (again) by itself
+    attempt_count integer NOT NULL,   -- * tries that counted since the method or the debt last changed
+    collection_reason text,           -- * why it is in its collection state, where that does not say
+    last_decline jsonb,               -- *
+    adjusts_id uuid,                  -- the invoice that this one corrects upwards
+    revises_id uuid,                  -- the void invoice that this one is a new version of
+    revised_by_id uuid,               -- * … and back
+    rebill boolean,                   -- * of a void one: whether its periods are to be billed again
     metadata jsonb NOT NULL,          -- *
     tags text[] NOT NULL,             -- *
     labels bigint[] NOT NULL,         -- *
@@ -212,6 +308,7 @@ CREATE TABLE invoices (
     PRIMARY KEY (shard, id),
     FOREIGN KEY (shard, customer_id) REFERENCES customers (shard, id),
     CONSTRAINT invoices_balance_not_negative CHECK (balance_minor >= 0),
+    CHECK (refunded_minor <= paid_minor),
     CHECK (total_minor = net_minor + tax_minor),
     CHECK ((status = 'draft') = (finalised_at IS NULL)),
     CHECK (finalised_at IS NULL OR (issued_on IS NOT NULL AND due_on IS NOT NULL AND seller_snapshot_id IS NOT NULL AND buyer_snapshot_id IS NOT NULL)),
@@ -227,6 +324,9 @@ CREATE INDEX invoices_of_customer ON invoices (shard, customer_id, id DESC);    
 CREATE INDEX invoices_owed ON invoices (shard, customer_id, due_on, id) WHERE status = 'open'; -- what credit is drawn on, oldest due first
 CREATE UNIQUE INDEX invoices_external_id ON invoices (shard, customer_id, external_id) WHERE external_id IS NOT NULL;  -- a repeat is refused, naming the first
 CREATE INDEX invoices_labels ON invoices USING gin (labels) WHERE labels <> '{}';              -- tags and metadata filters
+
+CREATE INDEX invoices_collect_due ON invoices (next_collect_at) WHERE next_collect_at IS NOT NULL;  -- wake-up
+CREATE INDEX invoices_adjusting ON invoices (shard, adjusts_id) WHERE adjusts_id IS NOT NULL;  -- what corrects an invoice upwards
 
 -- Bulk-loaded: no foreign key; verify checks that every line has its invoice.
 CREATE TABLE invoice_lines (
@@ -277,6 +377,239 @@ CREATE TABLE invoice_numbers (
     UNIQUE (tenant_id, number)
 );
 
+------------------------------------------------------------------------------------------------------------ payments
+
+-- Money that moved or may have. Once it succeeded: amount = allocated + credited + suspended, less what went back.
+CREATE TABLE payments (
+    shard smallint NOT NULL,
+    id uuid NOT NULL,
+    tenant_id uuid NOT NULL,
+    customer_id uuid NOT NULL,        -- the payer
+    direction text NOT NULL CHECK (direction IN ('charge', 'payout')),
+    status text NOT NULL CHECK (status IN ('processing', 'action_required', 'succeeded', 'failed', 'cancelled', 'reversed')),
+    currency text NOT NULL CHECK (length(currency) = 3),
+    amount_minor bigint NOT NULL CHECK (amount_minor > 0),          -- asked; once it succeeded, what really moved
+    fee_minor bigint NOT NULL CHECK (fee_minor >= 0),               -- what the gateway kept
+    allocated_minor bigint NOT NULL CHECK (allocated_minor >= 0),   -- set against invoices now
+    credited_minor bigint NOT NULL CHECK (credited_minor >= 0),     -- became customer credit, gross
+    suspended_minor bigint NOT NULL CHECK (suspended_minor >= 0),   -- matches nothing asked, until somebody decides
+    refunded_minor bigint NOT NULL CHECK (refunded_minor >= 0),     -- given back by refunds that succeeded
+    disputed_minor bigint NOT NULL CHECK (disputed_minor >= 0),     -- held by disputes that are open
+    lost_minor bigint NOT NULL CHECK (lost_minor >= 0),             -- taken by disputes that were lost
+    reversed_minor bigint NOT NULL CHECK (reversed_minor >= 0),     -- taken back by the bank weeks later
+    method_kind text NOT NULL CHECK (method_kind IN ('card', 'bank_account', 'external')),
+    payment_method_id uuid,
+    gateway_account_id uuid,          -- null: it came by other ways, and somebody said so
+    gateway_id text,                  -- the gateway's own
+    reference text,                   -- the number of a cheque, the text of a transfer
+    external_id text,
+    received_on date,
+    decline jsonb,
+    metadata jsonb NOT NULL,
+    version integer NOT NULL,
+    created_at timestamptz NOT NULL,
+    settled_at timestamptz,
+    PRIMARY KEY (shard, id),
+    FOREIGN KEY (shard, customer_id) REFERENCES customers (shard, id),
+    CHECK (refunded_minor <= amount_minor)
+);
+CREATE INDEX payments_list ON payments (tenant_id, id DESC);                                     -- GET /v1/payments
+CREATE INDEX payments_of_customer ON payments (shard, customer_id, id DESC);                     -- … of one customer
+CREATE UNIQUE INDEX payments_external_id ON payments (shard, customer_id, external_id) WHERE external_id IS NOT NULL;  -- a repeat is refused, naming the first
+CREATE INDEX payments_gateway_id ON payments (tenant_id, gateway_account_id, gateway_id) WHERE gateway_id IS NOT NULL;  -- whom a gateway's event is about
+
+-- One call to a gateway; its id is the idempotency key. Committed before anything is sent.
+CREATE TABLE attempts (
+    shard smallint NOT NULL,
+    id uuid NOT NULL,
+    tenant_id uuid NOT NULL,
+    customer_id uuid NOT NULL,
+    kind text NOT NULL CHECK (kind IN ('charge', 'capture', 'cancel', 'refund', 'payout')),
+    status text NOT NULL CHECK (status IN ('sent', 'succeeded', 'authorized', 'failed', 'pending', 'requires_action', 'unknown', 'cancelled', 'reversed')),
+    payment_id uuid NOT NULL,
+    refund_id uuid,
+    payment_method_id uuid,
+    gateway_account_id uuid NOT NULL,
+    amount_minor bigint NOT NULL CHECK (amount_minor > 0),
+    currency text NOT NULL,
+    statement_text text,
+    fingerprint bytea NOT NULL,       -- of the request as it was sent: a resend is the same request
+    sent_at timestamptz NOT NULL,     -- by the real time, like the next
+    lease_until timestamptz NOT NULL, -- until then nobody but the sender touches it
+    next_check_at timestamptz,        -- when the gateway is asked again; null: nothing more to ask
+    checks integer NOT NULL,          -- how often it was heard of or asked about
+    gateway_id text,
+    actual_amount_minor bigint,       -- what really moved, where the gateway says so
+    actual_currency text,
+    fee_minor bigint NOT NULL,
+    decline jsonb,
+    next_action jsonb,
+    settles_at timestamptz,
+    raw bytea,                        -- the gateway's last reply, without secrets
+    evidence text,                    -- how a person knew what became of it, where the gateway could not say
+    version integer NOT NULL,
+    created_at timestamptz NOT NULL,
+    ended_at timestamptz,
+    PRIMARY KEY (shard, id)
+);
+CREATE INDEX attempts_of_payment ON attempts (shard, payment_id, id);                            -- what was tried
+CREATE INDEX attempts_due ON attempts (next_check_at) WHERE next_check_at IS NOT NULL;           -- wake-up
+CREATE INDEX attempts_unknown ON attempts (tenant_id, id DESC) WHERE status = 'unknown';         -- what needs a person
+CREATE INDEX attempts_of_method ON attempts (shard, payment_method_id, created_at) WHERE payment_method_id IS NOT NULL;  -- tries in the networks' window
+
+-- What of an attempt is meant for which invoice. `live`: money may still move; never two at once for one invoice.
+CREATE TABLE attempt_invoices (
+    shard smallint NOT NULL,
+    attempt_id uuid NOT NULL,
+    invoice_id uuid NOT NULL,
+    tenant_id uuid NOT NULL,
+    amount_minor bigint NOT NULL CHECK (amount_minor > 0),
+    live boolean NOT NULL,
+    PRIMARY KEY (shard, attempt_id, invoice_id)
+);
+CREATE UNIQUE INDEX attempt_invoices_live ON attempt_invoices (shard, invoice_id) WHERE live;    -- the guard itself
+CREATE INDEX attempt_invoices_of_invoice ON attempt_invoices (shard, invoice_id);                -- what was tried for an invoice
+
+-- What of a payment is set against which invoice of the payer or a child; it pays amount − released now.
+CREATE TABLE allocations (
+    shard smallint NOT NULL,
+    id uuid NOT NULL,
+    tenant_id uuid NOT NULL,
+    customer_id uuid NOT NULL,        -- the invoice's
+    payment_id uuid NOT NULL,
+    invoice_id uuid NOT NULL,
+    currency text NOT NULL,
+    amount_minor bigint NOT NULL CHECK (amount_minor > 0),
+    released_minor bigint NOT NULL CHECK (released_minor BETWEEN 0 AND amount_minor),  -- went back: owed again
+    version integer NOT NULL,
+    created_at timestamptz NOT NULL,
+    PRIMARY KEY (shard, id),
+    UNIQUE (shard, payment_id, invoice_id)
+);
+CREATE INDEX allocations_of_invoice ON allocations (shard, invoice_id);                          -- what paid an invoice
+
+-- Money given back, from one payment. While it is pending its amount is reserved.
+CREATE TABLE refunds (
+    shard smallint NOT NULL,
+    id uuid NOT NULL,
+    tenant_id uuid NOT NULL,
+    customer_id uuid NOT NULL,
+    status text NOT NULL CHECK (status IN ('pending', 'succeeded', 'failed', 'cancelled')),
+    payment_id uuid NOT NULL,
+    invoice_id uuid,                  -- null: it gives back credit that was never spent
+    credit_id uuid,                   -- that credit, or the one that it became
+    destination text NOT NULL CHECK (destination IN ('gateway', 'credit')),
+    reopen boolean NOT NULL,          -- whether the invoice is owed again, instead of a credit note
+    currency text NOT NULL,
+    amount_minor bigint NOT NULL CHECK (amount_minor > 0),
+    lines jsonb NOT NULL,
+    reason text,
+    credit_note_id uuid,
+    decline jsonb,
+    needs_attention boolean NOT NULL,
+    tries integer NOT NULL,
+    next_try_at timestamptz,
+    metadata jsonb NOT NULL,
+    version integer NOT NULL,
+    created_at timestamptz NOT NULL,
+    settled_at timestamptz,
+    PRIMARY KEY (shard, id)
+);
+CREATE INDEX refunds_list ON refunds (tenant_id, id DESC);                                       -- GET /v1/refunds
+CREATE INDEX refunds_of_customer ON refunds (shard, customer_id, id DESC);                       -- … of one customer
+CREATE INDEX refunds_of_payment ON refunds (shard, payment_id, id);                              -- … of one payment
+CREATE INDEX refunds_of_invoice ON refunds (shard, invoice_id, id) WHERE invoice_id IS NOT NULL; -- … of one invoice
+CREATE INDEX refunds_due ON refunds (next_try_at) WHERE next_try_at IS NOT NULL;                 -- wake-up
+
+-- A payer's bank holds money back, for good or not.
+CREATE TABLE disputes (
+    shard smallint NOT NULL,
+    id uuid NOT NULL,
+    tenant_id uuid NOT NULL,
+    customer_id uuid NOT NULL,
+    payment_id uuid NOT NULL,
+    gateway_id text,
+    status text NOT NULL CHECK (status IN ('open', 'won', 'lost')),
+    outcome text CHECK (outcome IN ('expensed', 'reopened')),  -- of a lost one, as the tenant chose
+    currency text NOT NULL,
+    amount_minor bigint NOT NULL CHECK (amount_minor > 0),
+    reason text,
+    needs_attention boolean NOT NULL,
+    version integer NOT NULL,
+    created_at timestamptz NOT NULL,
+    closed_at timestamptz,
+    PRIMARY KEY (shard, id),
+    CHECK ((status = 'lost') = (outcome IS NOT NULL))
+);
+CREATE INDEX disputes_list ON disputes (tenant_id, id DESC);                                     -- GET /v1/disputes
+CREATE INDEX disputes_of_customer ON disputes (shard, customer_id, id DESC);                     -- … of one customer
+CREATE UNIQUE INDEX disputes_of_payment ON disputes (shard, payment_id, gateway_id);             -- … of one payment; each is told once
+
+--------------------------------------------------------------------------------------------------------- corrections
+
+-- The document that corrects a finalised invoice downwards. Never changed.
+CREATE TABLE credit_notes (
+    shard smallint NOT NULL,
+    id uuid NOT NULL,
+    tenant_id uuid NOT NULL,
+    customer_id uuid NOT NULL,
+    invoice_id uuid NOT NULL,
+    refund_id uuid,                   -- the refund whose success issued it
+    credit_id uuid,                   -- the credit that its paid part became
+    currency text NOT NULL,
+    net_minor bigint NOT NULL,
+    tax_minor bigint NOT NULL,
+    total_minor bigint NOT NULL CHECK (total_minor > 0),
+    -- What became of the part of the invoice that it takes back.
+    owed_minor bigint NOT NULL CHECK (owed_minor >= 0),
+    written_off_minor bigint NOT NULL CHECK (written_off_minor >= 0),
+    paid_minor bigint NOT NULL CHECK (paid_minor >= 0),
+    reason text NOT NULL,
+    issued_on date NOT NULL,
+    lines jsonb NOT NULL,             -- parts of the invoice's lines (core/payments/corrections.py: CreditNoteLine)
+    metadata jsonb NOT NULL,
+    version integer NOT NULL,
+    created_at timestamptz NOT NULL,
+    PRIMARY KEY (shard, id),
+    CHECK (total_minor = net_minor + tax_minor),
+    CHECK (total_minor = owed_minor + written_off_minor + paid_minor)
+);
+CREATE INDEX credit_notes_list ON credit_notes (tenant_id, id DESC);                             -- GET /v1/credit-notes
+CREATE INDEX credit_notes_of_customer ON credit_notes (shard, customer_id, id DESC);             -- … of one customer
+CREATE INDEX credit_notes_of_invoice ON credit_notes (shard, invoice_id, id);                    -- … of one invoice
+
+-- The number of every credit note.
+CREATE TABLE credit_note_numbers (
+    tenant_id uuid NOT NULL,
+    credit_note_id uuid NOT NULL,
+    series text NOT NULL,
+    sequence bigint NOT NULL,
+    number text NOT NULL,             -- as printed
+    PRIMARY KEY (tenant_id, credit_note_id),
+    UNIQUE (tenant_id, number)
+);
+
+-- What we no longer expect of an invoice; amount − reversed still stands.
+CREATE TABLE write_offs (
+    shard smallint NOT NULL,
+    id uuid NOT NULL,
+    tenant_id uuid NOT NULL,
+    customer_id uuid NOT NULL,
+    invoice_id uuid NOT NULL,
+    currency text NOT NULL,
+    amount_minor bigint NOT NULL CHECK (amount_minor > 0),
+    reversed_minor bigint NOT NULL CHECK (reversed_minor BETWEEN 0 AND amount_minor),  -- undone, recovered or corrected
+    reason text NOT NULL,
+    written_off_on date NOT NULL,
+    metadata jsonb NOT NULL,
+    version integer NOT NULL,
+    created_at timestamptz NOT NULL,
+    PRIMARY KEY (shard, id)
+);
+CREATE INDEX write_offs_list ON write_offs (tenant_id, id DESC);                                 -- GET /v1/write-offs
+CREATE INDEX write_offs_of_customer ON write_offs (shard, customer_id, id DESC);                 -- … of one customer
+CREATE INDEX write_offs_of_invoice ON write_offs (shard, invoice_id, id);                        -- … of one invoice
+
 -------------------------------------------------------------------------------------------------------------- ledger
 
 -- The ledger. One row is a debit and a credit of the same amount, so it can't be unbalanced. Append-only.
@@ -284,7 +617,7 @@ CREATE TABLE transfers (
     shard smallint NOT NULL,
     id uuid NOT NULL,
     tenant_id uuid NOT NULL,
-    customer_id uuid NOT NULL,
+    customer_id uuid,                 -- null: nobody's yet, money in suspense that came for an unknown payment
     kind text NOT NULL,               -- which fact moved it (core/ledger.py: the postings)
     debit text NOT NULL,
     credit text NOT NULL,
@@ -296,6 +629,12 @@ CREATE TABLE transfers (
     invoice_id uuid,
     line_no integer,
     credit_id uuid,
+    payment_id uuid,
+    refund_id uuid,
+    dispute_id uuid,
+    credit_note_id uuid,
+    write_off_id uuid,
+    to_customer_id uuid,              -- whose the credit side is, where it is another's: credit moved to the parent
     cause_id uuid NOT NULL,           -- who, why, in which request
     PRIMARY KEY (shard, id),
     CHECK (debit <> credit)
@@ -308,8 +647,9 @@ CREATE TABLE credits (
     tenant_id uuid NOT NULL,
     customer_id uuid NOT NULL,
     currency text NOT NULL,
-    source text NOT NULL CHECK (source IN ('negative_total', 'granted')),
-    invoice_id uuid,                  -- the document whose negative total it is
+    source text NOT NULL CHECK (source IN ('negative_total', 'granted', 'payment', 'credit_note', 'refund', 'moved')),
+    invoice_id uuid,                  -- the document that it comes from
+    payment_id uuid,                  -- the payment that it came in with
     reason text,
     granted_on date NOT NULL,
     expires_at timestamptz,
@@ -317,10 +657,15 @@ CREATE TABLE credits (
     drawn_minor bigint NOT NULL CHECK (drawn_minor >= 0),
     expired_minor bigint NOT NULL CHECK (expired_minor >= 0),
     deleted_minor bigint NOT NULL CHECK (deleted_minor >= 0),
+    paid_out_minor bigint NOT NULL CHECK (paid_out_minor >= 0),   -- given back as money
+    moved_minor bigint NOT NULL CHECK (moved_minor >= 0),         -- to the parent
+    reserved_minor bigint NOT NULL CHECK (reserved_minor >= 0),   -- kept for a refund in flight: a row, not a transfer
     metadata jsonb NOT NULL,
     version integer NOT NULL,
     created_at timestamptz NOT NULL,
-    remaining_minor bigint NOT NULL GENERATED ALWAYS AS (amount_minor - drawn_minor - expired_minor - deleted_minor) STORED,
+    remaining_minor bigint NOT NULL GENERATED ALWAYS AS (
+        amount_minor - drawn_minor - expired_minor - deleted_minor - paid_out_minor - moved_minor - reserved_minor
+    ) STORED,
     PRIMARY KEY (shard, id),
     CONSTRAINT credits_remaining_not_negative CHECK (remaining_minor >= 0)
 );
@@ -328,6 +673,20 @@ CREATE INDEX credits_list ON credits (tenant_id, id DESC);                      
 CREATE INDEX credits_of_customer ON credits (shard, customer_id, id DESC);                               -- … of one customer
 CREATE INDEX credits_left ON credits (shard, customer_id) WHERE remaining_minor > 0;  -- what is drawn on invoices
 CREATE INDEX credits_expiring ON credits (expires_at) WHERE expires_at IS NOT NULL AND remaining_minor > 0;  -- wake-up
+
+CREATE INDEX credits_of_payment ON credits (shard, payment_id) WHERE payment_id IS NOT NULL;     -- what became of a payment
+CREATE INDEX credits_of_invoice ON credits (shard, invoice_id) WHERE invoice_id IS NOT NULL;     -- … and of a document
+
+-- What an invoice has drawn of a credit, net of what came back.
+CREATE TABLE credit_draws (
+    shard smallint NOT NULL,
+    credit_id uuid NOT NULL,
+    invoice_id uuid NOT NULL,
+    tenant_id uuid NOT NULL,
+    amount_minor bigint NOT NULL CHECK (amount_minor >= 0),
+    PRIMARY KEY (shard, credit_id, invoice_id)
+);
+CREATE INDEX credit_draws_of_invoice ON credit_draws (shard, invoice_id);                        -- what comes back when it is voided
 
 -------------------------------------------------------------------------------------------------------------- events
 
@@ -373,4 +732,4 @@ CREATE TABLE event_series (
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO billsmith_program;
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO billsmith_program;
-REVOKE UPDATE, DELETE ON transfers, events, event_numbers, invoice_numbers, party_snapshots, causes FROM billsmith_program;
+REVOKE UPDATE, DELETE ON transfers, events, event_numbers, invoice_numbers, credit_note_numbers, credit_notes, party_snapshots, causes FROM billsmith_program;
