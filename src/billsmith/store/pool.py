@@ -172,11 +172,6 @@ def session_settings() -> dict[str, str]:
     }
 
 
-def packed_id(id_: UUID) -> UUID:
-    """The id in the driver's own form: where thousands of rows name one id, it is not packed for each of them."""
-    return PackedUUID(id_.bytes)
-
-
 async def prepare_connection(connection: Any) -> None:
     """jsonb travels as what msgspec reads and writes. Raises DatabaseTooOld."""
     require_version(connection)
