@@ -71,11 +71,12 @@ class Behaviour(msgspec.Struct, frozen=True):
     webhooks_late: timedelta = timedelta(0)
     webhooks_shuffled: bool = False
 
-    @property
-    def horizon(self) -> timedelta:
+    def lasts(self, *, held: bool) -> timedelta:
         """How long after the operation something may still happen by itself, webhooks included."""
         later = (self.decided_after, self.reversed_after, self.disputed_after, self.dispute_decided_after)
-        return sum((period for period in later if period), self.webhooks_late) + AUTHORIZED_FOR + SHUFFLED_WITHIN
+        by_itself = sum((period for period in later if period), AUTHORIZED_FOR if held else timedelta(0))
+        shuffled = SHUFFLED_WITHIN if self.webhooks_shuffled else timedelta(0)
+        return by_itself + self.webhooks_late + shuffled + timedelta(seconds=self.webhooks)
 
 
 class UnknownWord(ValueError):
