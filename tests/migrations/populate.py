@@ -55,8 +55,8 @@ async def _company(context: Context, call: Call, clock: FixedClock) -> None:
             context,
             call,
             CustomerDetails(
-                "Tim Ünïcode 🦉", "tim", emails=("tim@example.com",),
-                address=Address("Street 1", city="Linz", country="AT"), tax_ids=(TaxId("eu_vat", "ATU1"),), number_prefix="TIM-", metadata={"a": "b"}, tags=("x",),
+                "Tim Ünïcode 🦉", "tim", emails=("tim@example.com",), number_prefix="TIM-", metadata={"a": "b"},
+                address=Address("Street 1", city="Linz", country="AT"), tax_ids=(TaxId("eu_vat", "ATU1"),), tags=("x",),
             ),
         )
     ).fresh  # fmt: skip
