@@ -67,7 +67,9 @@ def test_a_vault_never_shows_its_keys() -> None:
     assert repr(Vault([NEW])) == "Vault()"
 
 
-@pytest.mark.parametrize("text", [f"{NEW},{OLD}", f" {NEW} , {OLD}\n", f"{NEW}\n{OLD}\n"])
+@pytest.mark.parametrize(
+    "text", [f"{NEW},{OLD}", f" {NEW} , {OLD}\n", f"{NEW}\n{OLD}\n"], ids=["comma", "spaces", "lines"]
+)
 def test_keys_are_read_newest_first(text: str) -> None:
     assert keys_in_text(text) == (NEW, OLD)
 

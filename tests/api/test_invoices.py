@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import asyncpg
 from httpx2 import AsyncClient
 
 from tests.api.conftest import is_problem
@@ -180,3 +181,32 @@ async def test_a_batch_has_limits(client: AsyncClient) -> None:
     is_problem(await client.post("/v1/invoices/batch", json={"invoices": [{}] * 501}), 422, "too_many", "/invoices")
     many = {"customer": "tim", "amount": 1, "items": ["x"] * 1001}
     is_problem(await client.post("/v1/invoices", json=many), 422, "too_many", "/items")
+
+
+async def test_a_batch_that_had_to_be_done_again_still_points_at_its_invoices(
+    client: AsyncClient, customer: dict[str, Any], database_url: str
+) -> None:
+    entries = [{"customer": "tim", "amount": 1.5}, {"customer": "tim", "amount": 2}]
+    repeats = "CREATE SEQUENCE repeats; GRANT USAGE ON SEQUENCE repeats TO PUBLIC"
+    fails_once = """
+        CREATE FUNCTION fails_once() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            IF NEW.status = 'done' AND nextval('repeats') = 1 THEN RAISE EXCEPTION USING ERRCODE = '40001'; END IF;
+            RETURN NEW;
+        END $$;
+        CREATE TRIGGER fails_once BEFORE UPDATE ON idempotency_keys FOR EACH ROW EXECUTE FUNCTION fails_once()"""
+    owner = await asyncpg.connect(database_url)
+    try:
+        await owner.execute(repeats)
+        await owner.execute(fails_once)
+        answered = await client.post(
+            "/v1/invoices/batch", json={"invoices": entries}, headers={"Idempotency-Key": "again"}
+        )
+        assert await owner.fetchval("SELECT last_value FROM repeats") == 2
+    finally:
+        await owner.execute("DROP TRIGGER IF EXISTS fails_once ON idempotency_keys")
+        await owner.execute("DROP FUNCTION IF EXISTS fails_once(); DROP SEQUENCE IF EXISTS repeats")
+        await owner.close()
+    refused, made = answered.json()["data"]
+    assert refused["problem"]["errors"][0]["pointer"] == "/invoices/0/amount"
+    assert made["invoice"]["number"] == "INV-000001"

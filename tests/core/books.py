@@ -44,6 +44,16 @@ class Books:
         self.credits |= {credit.id: credit for credit in decision.credits}
         self.postings += decision.postings
         self.facts += decision.facts
+        self._check_carried_on(decision.standing)
+
+    def _check_carried_on(self, standing: Standing) -> None:
+        """The standing that the next decision starts from is what would be loaded now."""
+        assert {kept.id: kept for kept in standing.credits} == {
+            id_: kept for id_, kept in self.credits.items() if kept.remaining_minor
+        }
+        for invoice in standing.owed:
+            assert invoice == self.invoices[invoice.id]
+            assert invoice.status == "open"
 
     def new_id(self) -> Any:
         """Ascending, like real ones."""

@@ -204,6 +204,21 @@ def test_what_comes_to_less_than_zero_could_be_seen_beforehand(details: InvoiceD
     assert may_be_negative(details) or invoice.total_minor >= 0
 
 
+@pytest.mark.parametrize(
+    "details",
+    [
+        InvoiceDetails(amount_minor=-1),
+        InvoiceDetails(items=(Item("x", -1),)),
+        InvoiceDetails(items=(Item("x", quantity=Decimal(-1), unit_price=Decimal(1)),)),
+        InvoiceDetails(items=(Item("x", unit_price=Decimal(-1)),)),
+        InvoiceDetails(adjustments=(Adjustment(-1, "Outage"),)),
+    ],
+)
+def test_each_place_where_a_minus_can_stand_is_looked_at(details: InvoiceDetails) -> None:
+    assert draft(1, details)[0].total_minor < 0
+    assert may_be_negative(details)
+
+
 @given(st.lists(items(), max_size=3))
 def test_positive_content_is_never_taken_for_negative(given_items: list[Item]) -> None:
     positive = tuple(

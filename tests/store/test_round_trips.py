@@ -38,8 +38,8 @@ def whole_customer(tenant: Tenant) -> Customer:
     parent, id_, snapshot = IDS.many(3, 1023)
     return Customer(
         CustomerId(id_), tenant.id, ODD, CustomerId(parent), ODD, ("a@example.com", "b@example.com"), "KWD",
-        "Asia/Kuwait", "pt_BR", Address(ODD, "2", "City", "State", "0123", "KW"), (TaxId("a", ODD), TaxId("b", "2")), 31,
-        3650, "P-", False, "off", False, True, {ODD: ODD, "": ""}, ("a", "b"), SnapshotId(snapshot), 7, AT, AT,
+        "Asia/Kuwait", "pt_BR", Address(ODD, "2", "City", "State", "0123", "KW"), (TaxId("a", ODD), TaxId("b", "2")),
+        31, 3650, "P-", False, "off", False, True, {ODD: ODD, "": ""}, ("a", "b"), SnapshotId(snapshot), 7, AT, AT,
     )  # fmt: skip
 
 

@@ -44,13 +44,12 @@ class Callers:
 
     async def find(self, authorization: str | None) -> Caller:
         """Whom the header speaks for. Raises KeyMissing, KeyUnknown."""
-        secret = secret_in(authorization)
-        name = hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()
+        name = hashlib.blake2b((authorization or "").encode("utf-8", "surrogatepass")).digest()
         known = self._known.get(name)
         if known is not None and self._monotonic() < known[1]:
             return known[0]
         forgotten = self._forgotten
-        caller = await authenticate(self._context, secret)
+        caller = await authenticate(self._context, secret_in(authorization))
         if caller.tenant.mode == "live" and forgotten == self._forgotten:  # what was found may be revoked by now
             if len(self._known) >= _MOST_REMEMBERED:
                 self._known.clear()

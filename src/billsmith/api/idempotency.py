@@ -29,5 +29,5 @@ def keyed_by(request: Request, body: bytes, reply: Callable[[Any], Answer]) -> K
         return None
     if len(keys) > 1 or not _KEY.fullmatch(keys[0]):
         raise HeaderInvalid(f"an idempotency key has 1 to {LONGEST_KEY} visible characters", facts={"header": HEADER})
-    sent = hashlib.sha256(f"{request.method} {request.url.path}\n".encode() + body)
+    sent = hashlib.sha256(f"{request.method} {request.scope['path']}\n".encode() + body)
     return Keyed(keys[0], sent.digest(), reply)

@@ -40,7 +40,7 @@ class RateLimit:
 async def body_within(request: Request, largest: int = LARGEST_BODY) -> bytes:
     """The whole body, whether its length was announced or not. Raises BodyTooLarge as soon as it is known."""
     announced = request.headers.get("content-length", "")
-    if announced.isdigit() and int(announced[:20]) > largest:
+    if announced.isascii() and announced.isdigit() and int(announced[:20]) > largest:
         raise _too_large(largest)
     chunks, length = [], 0
     async for chunk in request.stream():

@@ -97,15 +97,15 @@ def status_of(error: BillsmithError) -> int:
     return _of_kind(STATUS, error) or 500
 
 
-def problem_of(error: BillsmithError, request_id: str) -> dict[str, Any]:
-    """The members of the problem document."""
+def problem_of(error: BillsmithError, request_id: str, *, under: str = "") -> dict[str, Any]:
+    """The members of the problem document; `under` is where in the body the one thing stands that it is about."""
     problem = Problem(
         type=f"urn:billsmith:problem:{error.code}",
         title=error.title,
         status=status_of(error),
         code=error.code,
         detail=_sendable(error.detail),
-        errors=tuple(ProblemError(_sendable(field.pointer), _sendable(field.detail)) for field in error.errors),
+        errors=tuple(ProblemError(_sendable(under + field.pointer), _sendable(field.detail)) for field in error.errors),
         request_id=request_id,
     )
     return {**{name: _sendable(value) for name, value in error.facts.items()}, **msgspec.structs.asdict(problem)}

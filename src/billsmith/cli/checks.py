@@ -25,7 +25,7 @@ from billsmith.wiring import DatabaseState, examine_database, open_database
 OLDEST_PYTHON = (3, 11)
 LEAST_FREE_BYTES = 1024**3
 MOST_OFFSET_SECONDS = 5
-PROBE_TIMEOUT_SECONDS = 2
+PROBE_TIMEOUT_SECONDS = 1
 
 
 class Check(msgspec.Struct, frozen=True, omit_defaults=True):

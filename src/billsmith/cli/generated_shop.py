@@ -9,7 +9,9 @@ COLUMNS = ("InvoiceNo", "StockCode", "Description", "Quantity", "InvoiceDate", "
 OPENING = datetime(2010, 12, 1, 8, 26)  # noqa: DTZ001  on the shop's walls
 DOCUMENTS = 25_900
 
-_COUNTRIES = ("United Kingdom",) * 18 + ("Germany", "France", "EIRE", "Spain", "Netherlands", "Japan")
+_DOCUMENTS_EACH = 6
+HOME = "United Kingdom"
+_COUNTRIES = (HOME,) * 18 + ("Germany", "France", "EIRE", "Spain", "Netherlands", "Japan")
 _THINGS = ("LANTERN", "TEA TOWEL", "CAKE STAND", "DOORMAT", "HOT WATER BOTTLE", "LUNCH BOX", "BUNTING", "ALARM CLOCK")
 _LOOKS = ("RED RETROSPOT", "WHITE METAL", "VINTAGE", "IVORY KNITTED", "JUMBO", "SET OF 6", "SMALL GLASS")
 
@@ -53,7 +55,19 @@ def shop_lines(documents: int, seed: int) -> Iterator[Line]:
     held: list[Line] = []
     for nth in range(documents):
         at += step
-        lines = list(_document(dice, nth, at.replace(microsecond=0)))
+        if nth in (documents // 4, documents // 2):
+            yield (
+                f"A{563_185 + nth}",
+                "B",
+                "Adjust bad debt",
+                1,
+                str(at.replace(microsecond=0)),
+                "-11062.06",
+                "",
+                HOME,
+            )
+            continue
+        lines = list(_document(dice, nth, at.replace(microsecond=0), max(documents // _DOCUMENTS_EACH, 1)))
         if nth == documents // 3:
             lines, held = lines[: len(lines) // 2 + 1], lines[len(lines) // 2 + 1 :]
         yield from lines
@@ -61,18 +75,15 @@ def shop_lines(documents: int, seed: int) -> Iterator[Line]:
             yield from held
 
 
-def _document(dice: Dice, nth: int, at: datetime) -> Iterator[Line]:
+def _document(dice: Dice, nth: int, at: datetime, customers: int) -> Iterator[Line]:
     name, sign, priced = str(536365 + nth), 1, True
-    if nth in (7_000, 14_000):
-        yield f"A{563185 + nth}", "B", "Adjust bad debt", 1, str(at), "-11062.06", "", "United Kingdom"
-        return
     if dice.happens(15):
         name, sign = f"C{name}", -1
     elif dice.happens(8):
         priced = False
-    customer = 12_346 + dice.below(4_400)
+    customer = 12_346 + dice.below(customers)
     home = _COUNTRIES[customer % len(_COUNTRIES)]
-    country = "Germany" if customer % 500 == 0 and dice.happens(50) else home
+    country = "Germany" if customer % 97 == 0 and dice.happens(50) else home
     buyer = "" if dice.happens(14) else f"{customer}.0"
     count = 1 + dice.below(4) if sign < 0 or not priced else 1 + dice.below(27) + dice.below(27)
     for position in range(count):

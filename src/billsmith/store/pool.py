@@ -87,7 +87,8 @@ async def open_pool(url: str, *, size: int = 10, statement_cache: bool = True, t
     with refusal_named():
         return await ProgramPool(
             url,
-            min_size=1,
+            init_size=1,  # connects now, so that who can't says so now
+            min_size=0,  # no floor: in an outage the pool would try by itself, with a traceback every time
             max_size=size,
             max_queries=50_000,
             max_inactive_connection_lifetime=300,

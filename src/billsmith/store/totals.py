@@ -24,7 +24,7 @@ class DocumentTotals(msgspec.Struct, frozen=True, gc=False):
 async def totals_by_metadata(connection: Connection | Pool, tenant_id: TenantId, key: str) -> list[DocumentTotals]:
     """One entry per value and currency, largest total first."""
     rows = await connection.fetch(_SQL["totals_by_metadata"], tenant_id, key)
-    return [DocumentTotals(*(0 if field is None else field for field in row)) for row in rows]
+    return [DocumentTotals(*row) for row in rows]
 
 
 async def totals_of_balances(connection: Connection | Pool, tenant_id: TenantId) -> dict[str, Balance]:

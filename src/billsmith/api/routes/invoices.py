@@ -173,7 +173,7 @@ def _shaped(entry: Any) -> tuple[InvoiceToCreate, InvoiceDetails] | Refusal:
 
 def _result(asked: Asked, position: int, made: Document | Refusal) -> BatchResult | dict[str, Any]:
     if isinstance(made, Refusal):
-        problem = problem_of(made.error.under(f"/invoices/{position}"), asked.request_id)
+        problem = problem_of(made.error, asked.request_id, under=f"/invoices/{position}")
         return {"status": "refused", "invoice": None, "problem": problem}
     return BatchResult(status="created", invoice=invoice_object(made), problem=None)
 

@@ -19,8 +19,6 @@ _LONGEST_LINE = 8_000_000
 _SHOWN = 10_000
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
-_UNREADABLE = (UnicodeDecodeError, csv.Error, OSError, EOFError, zlib.error)
-
 
 class FileUnreadable(Invalid):
     """Not a CSV or JSON lines file in UTF-8."""
@@ -32,6 +30,13 @@ class FileMissing(NotFound):
     """No file of this name."""
 
     code = "file_missing"
+
+
+class _LineTooLong(ValueError):
+    """No file of rows has lines like this one."""
+
+
+_UNREADABLE = (UnicodeDecodeError, csv.Error, OSError, EOFError, zlib.error, _LineTooLong)
 
 
 class BadRow(msgspec.Struct, frozen=True, gc=False):
@@ -89,10 +94,10 @@ def _opened(path: Path) -> IO[str]:
 
 
 def _lines(stream: IO[str]) -> Iterator[str]:
-    """Lines with their ends. Raises FileUnreadable at one so long that this is no file of rows."""
+    """Lines with their ends. Raises _LineTooLong."""
     while line := stream.readline(_LONGEST_LINE):
         if len(line) == _LONGEST_LINE:
-            raise FileUnreadable(f"a line of this file has more than {_LONGEST_LINE:,} characters")
+            raise _LineTooLong(f"one of its lines has more than {_LONGEST_LINE:,} characters")
         yield line
 
 

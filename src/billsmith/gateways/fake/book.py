@@ -18,6 +18,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from billsmith.core.payments.results import OperationKind
+from billsmith.gateways.fake.script import behaviour_of
 
 if sys.platform == "win32":
     import msvcrt
@@ -142,6 +143,8 @@ class Pages:
         self.setups: dict[tuple[str, str], MethodChanged] = {}
         self.forgotten: dict[tuple[str, str], MethodChanged] = {}
         self.of_account: dict[str, list[Operated]] = defaultdict(list)
+        self.quiet_after: dict[tuple[str, str], datetime] = {}
+        """From when on nothing more happens to an operation by itself, nor is told."""
 
     def add(self, entry: Entry) -> None:
         """Take one more entry in."""
@@ -158,6 +161,7 @@ class Pages:
                 self.rules[entry.account].append(entry.rule)
             case Decided():
                 self.decisions[entry.account, entry.gateway_id].append(entry)
+                self._stir(entry.account, entry.gateway_id, entry.at)
             case MethodChanged(forgotten=True):
                 self.forgotten[entry.account, entry.token] = entry
             case MethodChanged():
@@ -169,9 +173,20 @@ class Pages:
         self.operations[account, entry.id] = entry
         self.by_gateway_id[account, entry.gateway_id] = entry
         self.of_account[account].append(entry)
+        self._stir(account, entry.gateway_id, entry.at)
         self._count(entry)
         if entry.related_id is not None:
             self.following[account, entry.related_id].append(entry)
+            self._stir(account, entry.related_id, self.quiet_after[account, entry.gateway_id])
+
+    def _stir(self, account: str, gateway_id: str, at: datetime) -> None:
+        """Something happens to an operation at that instant, with all that follows from it."""
+        operated = self.by_gateway_id.get((account, gateway_id))
+        if operated is not None:
+            behaviour = behaviour_of(operated.words, operated.kind.value)
+            quiet_after = at + behaviour.lasts(held=operated.authorize_only)
+            known = self.quiet_after.get((account, gateway_id), quiet_after)
+            self.quiet_after[account, gateway_id] = max(known, quiet_after)
 
     def _count(self, entry: Operated | Turned) -> None:
         self.repeats[entry.account, entry.payment_method, entry.asked_minor] += 1
@@ -200,6 +215,11 @@ class Book:
         self._writing = threading.Lock()
         self._queueing = threading.Lock()
         self._waiting: list[_Wish[Any]] = []
+
+    def recall(self, ask: Callable[[Pages], T]) -> T:
+        """What `ask` finds in what this process has read so far; for what it has just written."""
+        with self._reading:
+            return ask(self._pages)
 
     def look(self, ask: Callable[[Pages], T]) -> T:
         """What `ask` finds in the book as it is now."""

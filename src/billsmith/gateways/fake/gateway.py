@@ -14,7 +14,7 @@ from typing import TypeVar
 from billsmith.core.payments.results import NextAction, OperationKind, OperationResult
 from billsmith.gateways.amounts import AS_ISO, LIKE_STRIPE
 from billsmith.gateways.fake import webhooks
-from billsmith.gateways.fake.book import Book, Decided, MethodChanged, Operated, Pages, Rule, Scripted
+from billsmith.gateways.fake.book import Book, Decided, MethodChanged, Pages, Rule, Scripted
 from billsmith.gateways.fake.history import Movement, movements, result
 from billsmith.gateways.fake.operating import Answer, fee_setting, is_method, operate
 from billsmith.gateways.fake.script import TOKEN, behaviour_of
@@ -211,17 +211,15 @@ class FakeGateway:
         await asyncio.sleep(_latency_ms(account) / 1000)
         book = self.book(account)
 
-        def work() -> Answer:
-            return book.write(lambda pages: operate(pages, account, operation, at))
+        def work() -> tuple[Answer, OperationResult | None]:
+            answer = book.write(lambda pages: operate(pages, account, operation, at))
+            operated = answer.operated
+            return answer, None if operated is None else book.recall(lambda pages: result(pages, operated, at))
 
-        answer = await asyncio.to_thread(work)
+        answer, found = await asyncio.to_thread(work)
         await _reply(answer)
-        operated = answer.operated
-        assert operated is not None, "what had no effect has no result"
-        return await self._result(account, operated, at)
-
-    async def _result(self, account: GatewayAccount, operated: Operated, at: datetime) -> OperationResult:
-        return await self._look(account, lambda pages: result(pages, operated, at))
+        assert found is not None, "what had no effect has no result"
+        return found
 
     async def _look(self, account: GatewayAccount, ask: Callable[[Pages], T]) -> T:
         return await asyncio.to_thread(self.book(account).look, ask)

@@ -65,7 +65,7 @@ def disputes(pages: Pages, operated: Operated) -> list[GatewayDispute]:
         return []
     behaviour = behaviour_of(operated.words)
     opened = [success.at + behaviour.disputed_after] if behaviour.disputed_after is not None else []
-    opened += [decision.at for decision in pages.decisions[_key(operated)] if decision.what == "dispute"]
+    opened += [decision.at for decision in pages.decisions.get(_key(operated), ()) if decision.what == "dispute"]
     return [
         _dispute(pages, operated, behaviour, success, at, number) for number, at in enumerate(sorted(opened), start=1)
     ]
@@ -89,7 +89,7 @@ def refundable_minor(pages: Pages, charge: Operated, at: datetime) -> int:
         return 0
     given_back = sum(
         refund.amount_minor
-        for refund in pages.following[_key(charge)]
+        for refund in pages.following.get(_key(charge), ())
         if refund.kind is OperationKind.REFUND and standing(pages, refund, at).status in _LIVE
     )
     return step.amount_minor - given_back
@@ -127,7 +127,7 @@ def movements(pages: Pages, account: str, at: datetime) -> list[Movement]:
     """All money that has moved by an instant, by operation."""
     return [
         movement
-        for operated in pages.of_account[account]
+        for operated in pages.of_account.get(account, ())
         for movement in _movements(pages, operated)
         if movement.at <= at
     ]
@@ -162,7 +162,7 @@ def _until_decided(pages: Pages, operated: Operated) -> Iterator[Step]:
     ends = [] if behaviour.decided_after is None else [(operated.at + behaviour.decided_after, behaviour.outcome)]
     ends += [
         (decision.at, "succeed" if decision.what == "succeed" else "fail")
-        for decision in pages.decisions[_key(operated)]
+        for decision in pages.decisions.get(_key(operated), ())
         if decision.what in {"succeed", "fail"}
     ]
     ends += [(cancel.at, "cancel") for cancel in _following(pages, operated, OperationKind.CANCEL)]
@@ -199,7 +199,7 @@ def _following(pages: Pages, operated: Operated, kind: OperationKind) -> list[Op
     """Operations of a kind about this one that are not failures from the start."""
     return [
         later
-        for later in pages.following[_key(operated)]
+        for later in pages.following.get(_key(operated), ())
         if later.kind is kind and behaviour_of(later.words, kind).outcome == "succeed"
     ]
 
@@ -211,7 +211,7 @@ def _succeeded_at(pages: Pages, operated: Operated) -> datetime | None:
 def _reversed_at(pages: Pages, operated: Operated, succeeded_at: datetime) -> datetime | None:
     after = behaviour_of(operated.words, operated.kind).reversed_after
     ends = [succeeded_at + after] if after is not None else []
-    ends += [decision.at for decision in pages.decisions[_key(operated)] if decision.what == "reverse"]
+    ends += [decision.at for decision in pages.decisions.get(_key(operated), ()) if decision.what == "reverse"]
     return min(ends, default=None)
 
 
@@ -220,7 +220,7 @@ def _dispute(
 ) -> GatewayDispute:
     ends = [
         (decision.at, decision.what)
-        for decision in pages.decisions[_key(operated)]
+        for decision in pages.decisions.get(_key(operated), ())
         if decision.what in {"won", "lost"} and decision.at >= opened_at
     ]
     if behaviour.dispute_decided_after is not None:

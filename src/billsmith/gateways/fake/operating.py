@@ -152,7 +152,7 @@ def _refused_by_state(pages: Pages, account: GatewayAccount, operation: GatewayO
 
 def _words(pages: Pages, account: GatewayAccount, operation: GatewayOperation) -> tuple[str, str | None]:
     """The words that hold for an operation, and the rule they are from, if any."""
-    for rule in pages.rules[account.id]:
+    for rule in pages.rules.get(account.id, ()):
         if _matches(pages, account, operation, rule):
             return meant_for(rule.kind, rule.words), rule.id
     if operation.related_id is not None:
@@ -172,12 +172,12 @@ def _matches(pages: Pages, account: GatewayAccount, operation: GatewayOperation,
         rule.kind is not operation.kind
         or (rule.payment_method is not None and rule.payment_method != operation.payment_method)
         or (rule.amount_minor is not None and rule.amount_minor != operation.amount_minor)
-        or (rule.next is not None and pages.uses[account.id, rule.id] >= rule.next)
+        or (rule.next is not None and pages.uses.get((account.id, rule.id), 0) >= rule.next)
     ):
         return False
     if rule.share is None:
         return True
-    before = pages.repeats[account.id, operation.payment_method, operation.amount_minor]
+    before = pages.repeats.get((account.id, operation.payment_method, operation.amount_minor), 0)
     drawn = f"{rule.seed}\n{operation.payment_method}\n{operation.amount_minor}\n{before}"
     ticket = int.from_bytes(hashlib.sha256(drawn.encode()).digest()[:8])
     return ticket < rule.share * 2**64

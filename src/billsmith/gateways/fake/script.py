@@ -71,11 +71,12 @@ class Behaviour(msgspec.Struct, frozen=True):
     webhooks_late: timedelta = timedelta(0)
     webhooks_shuffled: bool = False
 
-    @property
-    def horizon(self) -> timedelta:
+    def lasts(self, *, held: bool) -> timedelta:
         """How long after the operation something may still happen by itself, webhooks included."""
         later = (self.decided_after, self.reversed_after, self.disputed_after, self.dispute_decided_after)
-        return sum((period for period in later if period), self.webhooks_late) + AUTHORIZED_FOR + SHUFFLED_WITHIN
+        by_itself = sum((period for period in later if period), AUTHORIZED_FOR if held else timedelta(0))
+        shuffled = SHUFFLED_WITHIN if self.webhooks_shuffled else timedelta(0)
+        return by_itself + self.webhooks_late + shuffled + timedelta(seconds=self.webhooks)
 
 
 class UnknownWord(ValueError):
@@ -84,7 +85,7 @@ class UnknownWord(ValueError):
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _PERIOD = r"(\d{1,4}[smhd])"
-_PLAIN: dict[str, dict[str, object]] = {
+PLAIN: dict[str, dict[str, object]] = {
     "ok": {},
     "pending": {"first": "pending", "decided_after": None, "outcome": "wait"},
     "requires_action": {"first": "requires_action", "decided_after": None, "outcome": "wait"},
@@ -142,12 +143,12 @@ def _is_for(kind: str, changes: dict[str, object]) -> bool:
 
 def _changes(word: str) -> dict[str, object]:
     """The fields of Behaviour that a word sets."""
-    if word in _PLAIN:
-        return _PLAIN[word]
+    if word in PLAIN:
+        return PLAIN[word]
     code = word.removeprefix("declined_")
     if code in DECLINES:
         return {"outcome": "fail", "decline": code}
-    for pattern, changes in _PATTERNS:
+    for pattern, changes in PATTERNS:
         if found := re.fullmatch(pattern, word):
             return changes(*found.groups())
     raise UnknownWord(f"the fake gateway knows no {word!r}")
@@ -161,7 +162,7 @@ def _period(text: str) -> timedelta:
     return timedelta(seconds=int(text[:-1]) * _SECONDS[text[-1]])
 
 
-_PATTERNS: tuple[tuple[str, Callable[..., dict[str, object]]], ...] = (
+PATTERNS: tuple[tuple[str, Callable[..., dict[str, object]]], ...] = (
     (rf"(pending|requires_action)_{_PERIOD}_(succeed|fail)", _later),
     (rf"slow_{_PERIOD}", lambda text: {"delay_seconds": _period(text).total_seconds()}),
     (r"slow_(\d{1,5})ms", lambda text: {"delay_seconds": int(text) / 1000}),

@@ -10,7 +10,7 @@ import msgspec
 
 from billsmith.gateways.fake.book import Operated, Pages
 from billsmith.gateways.fake.history import disputes, steps
-from billsmith.gateways.fake.script import SHUFFLED_WITHIN, Behaviour, behaviour_of
+from billsmith.gateways.fake.script import SHUFFLED_WITHIN, behaviour_of
 from billsmith.gateways.port import EventKind, GatewayAccount, GatewayEvent, WebhookRefused
 
 SIGNATURE = "Fake-Signature"
@@ -161,11 +161,6 @@ def _arrivals(pages: Pages, operated: Operated) -> Iterator[tuple[datetime, Mess
 
 def _operations_within(pages: Pages, account: str, after: datetime, until: datetime) -> Iterator[Operated]:
     """Operations about which something may be told in (after, until]; cheap, for the book may be long."""
-    for operated in pages.of_account[account]:
-        if operated.at > until:
-            continue
-        behaviour: Behaviour = behaviour_of(operated.words, operated.kind)
-        last = max((later.at for later in pages.following[account, operated.gateway_id]), default=operated.at)
-        last = max((decided.at for decided in pages.decisions[account, operated.gateway_id]), default=last)
-        if max(last, operated.at) + behaviour.horizon + timedelta(seconds=behaviour.webhooks) > after:
+    for operated in pages.of_account.get(account, ()):
+        if operated.at <= until and pages.quiet_after[account, operated.gateway_id] >= after:
             yield operated
