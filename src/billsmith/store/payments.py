@@ -157,7 +157,11 @@ async def checks_due(
     connection: Connection | Pool, at: datetime, limit: int, tenant_id: TenantId | None = None
 ) -> list[Due]:
     """Attempts to be asked about again: of one tenant, or of all who live in the real time."""
-    return await _due(connection, _ATTEMPTS, "later_checks_due", at, limit, tenant_id)
+    if tenant_id is not None:
+        rows = await connection.fetch(_ATTEMPTS["later_checks_due_of_tenant"], tenant_id, at, limit)
+    else:
+        rows = await connection.fetch(_ATTEMPTS["later_checks_due"], at, limit)
+    return [Due(*row) for row in rows]
 
 
 async def get_refunds(connection: Connection | Pool, tenant_id: TenantId, ids: Iterable[UUID]) -> dict[UUID, Refund]:
@@ -187,7 +191,11 @@ async def refunds_due(
     connection: Connection | Pool, at: datetime, limit: int, tenant_id: TenantId | None = None
 ) -> list[Due]:
     """Refunds to be sent: of one tenant, or of all who live in the real time."""
-    return await _due(connection, _REFUNDS, "refunds_due", at, limit, tenant_id)
+    if tenant_id is not None:
+        rows = await connection.fetch(_REFUNDS["refunds_due_of_tenant"], tenant_id, at, limit)
+    else:
+        rows = await connection.fetch(_REFUNDS["refunds_due"], at, limit)
+    return [Due(*row) for row in rows]
 
 
 async def get_disputes(connection: Connection | Pool, tenant_id: TenantId, ids: Iterable[UUID]) -> dict[UUID, Dispute]:
@@ -208,19 +216,6 @@ async def disputes_of_payments(
     """Every dispute of these payments, oldest first."""
     rows = await connection.fetch(_DISPUTES["disputes_of_payments"], tenant_id, *split_ids(payment_ids))
     return [_value(row, Dispute) for row in rows]
-
-
-async def _due(
-    connection: Connection | Pool,
-    family: dict[str, str],
-    name: str,
-    at: datetime,
-    limit: int,
-    tenant_id: TenantId | None,
-) -> list[Due]:
-    if tenant_id is None:
-        return [Due(*row) for row in await connection.fetch(family[name], at, limit)]
-    return [Due(*row) for row in await connection.fetch(family[f"{name}_of_tenant"], tenant_id, at, limit)]
 
 
 async def _by_id(

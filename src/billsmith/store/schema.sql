@@ -308,7 +308,7 @@ CREATE TABLE invoices (
     PRIMARY KEY (shard, id),
     FOREIGN KEY (shard, customer_id) REFERENCES customers (shard, id),
     CONSTRAINT invoices_balance_not_negative CHECK (balance_minor >= 0),
-    CHECK (refunded_minor <= paid_minor),
+    CONSTRAINT invoices_refunded_within_paid CHECK (refunded_minor <= paid_minor),
     CHECK (total_minor = net_minor + tax_minor),
     CHECK ((status = 'draft') = (finalised_at IS NULL)),
     CHECK (finalised_at IS NULL OR (issued_on IS NOT NULL AND due_on IS NOT NULL AND seller_snapshot_id IS NOT NULL AND buyer_snapshot_id IS NOT NULL)),

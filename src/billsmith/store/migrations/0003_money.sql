@@ -78,7 +78,7 @@ ALTER TABLE invoices ADD COLUMN rebill boolean;
 ALTER TABLE invoices ALTER COLUMN refunded_minor DROP DEFAULT;
 ALTER TABLE invoices ALTER COLUMN attempt_count DROP DEFAULT;
 ALTER TABLE invoices DROP CONSTRAINT invoices_voided_minor_check;
-ALTER TABLE invoices ADD CHECK (refunded_minor <= paid_minor);
+ALTER TABLE invoices ADD CONSTRAINT invoices_refunded_within_paid CHECK (refunded_minor <= paid_minor);
 CREATE INDEX invoices_collect_due ON invoices (next_collect_at) WHERE next_collect_at IS NOT NULL;
 CREATE INDEX invoices_adjusting ON invoices (shard, adjusts_id) WHERE adjusts_id IS NOT NULL;
 
@@ -366,4 +366,5 @@ CREATE INDEX operation_items_waiting ON operation_items (tenant_id, operation_id
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO billsmith_program;
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO billsmith_program;
-REVOKE UPDATE, DELETE ON transfers, events, event_numbers, invoice_numbers, credit_note_numbers, credit_notes, party_snapshots, causes, schema_migrations FROM billsmith_program;
+REVOKE UPDATE, DELETE ON transfers, events, event_numbers, invoice_numbers, credit_note_numbers, credit_notes, party_snapshots, causes FROM billsmith_program;
+REVOKE INSERT, UPDATE, DELETE ON schema_migrations FROM billsmith_program;
