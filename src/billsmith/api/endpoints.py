@@ -15,7 +15,7 @@ from billsmith.actions.customers import resolve_customer
 from billsmith.actions.tenants import Caller
 from billsmith.api.auth import Callers, may
 from billsmith.api.body import FieldInvalid, read_body, read_json
-from billsmith.api.idempotency import REPLAYED, HeaderInvalid, keyed_by
+from billsmith.api.idempotency import REPLAYED, HeaderInvalid, keyed_by, require_key
 from billsmith.api.limits import RateLimit, body_within
 from billsmith.api.parameters import Parameter, read_query, words
 from billsmith.api.problems import MediaTypeUnsupported
@@ -113,6 +113,8 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     description: str = ""
     scope: Scope
     run: Callable[[Asked], Awaitable[Response]]
+    moves_money: bool = False
+    """Whether it may only be asked for with an idempotency key."""
     body: type | None = None
     example: str | None = None
     """Which of the examples of bodies is shown."""
@@ -136,6 +138,8 @@ async def enter(doors: Doors, endpoint: Endpoint, request: Request) -> Response:
     bind_contextvars(tenant=show_id("tenant", caller.tenant.id), key=show_id("key", caller.key_id))  # for the logs
     doors.rate.take(caller.key_id)
     may(caller, endpoint.scope)
+    if endpoint.moves_money:
+        require_key(request)
     octets = await body_within(request) if request.method in ("POST", "PATCH") else b""
     asked = Asked(
         doors=doors,

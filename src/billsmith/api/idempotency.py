@@ -22,6 +22,12 @@ class HeaderInvalid(Invalid):
     code = "header_invalid"
 
 
+def require_key(request: Request) -> None:
+    """Where money moves a repeat must be known as one. Raises HeaderInvalid."""
+    if not request.headers.getlist(HEADER):
+        raise HeaderInvalid(f"money moves here: the header {HEADER} is needed", facts={"header": HEADER})
+
+
 def keyed_by(request: Request, body: bytes, reply: Callable[[Any], Answer]) -> Keyed | None:
     """The key of a request that has one: a repeat is one with the same method, path and body. Raises HeaderInvalid."""
     keys = request.headers.getlist(HEADER)
