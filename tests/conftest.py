@@ -26,9 +26,8 @@ from billsmith.ids import IdMaker
 from billsmith.store import migrations
 from billsmith.store.pool import Pool, open_pool
 from billsmith.vault import Vault
+from tests.contexts import TEST_KEY
 
-TEST_KEY = "dGVzdC1rZXktdGVzdC1rZXktdGVzdC1rZXktdGVzdDA="
-"""Seals the credentials of the tests' gateway accounts; as a secret it would be a poor one."""
 NOON = datetime(2026, 3, 15, 12, 0, tzinfo=UTC)
 TEST_HOME = Path("~/.cache/billsmith-tests").expanduser()
 """The private server of the tests: kept between runs, so that only the first one pays for initdb."""

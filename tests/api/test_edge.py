@@ -12,6 +12,7 @@ from billsmith.api.app import make_app
 from billsmith.core.tenants import NewTenant
 from billsmith.store.pool import open_pool
 from tests.api.conftest import ADDRESS, is_problem, secret_for
+from tests.contexts import context_over
 
 
 async def test_every_answer_has_a_request_id_and_keeps_a_sane_one(client: AsyncClient, stranger: AsyncClient) -> None:
@@ -58,7 +59,7 @@ async def test_what_we_did_not_foresee_is_a_problem_too(context: Context, new_da
     url = await new_database()
     owner = await asyncpg.connect(url)
     pool = await open_pool(url)
-    elsewhere = Context(pool=pool, clock=clock, ids=context.ids)
+    elsewhere = context_over(pool, clock, context.ids)
     given = NewTenant(name="Steve's Cloud", currency="EUR")
     tenant = await tenants.create_tenant(elsewhere, given, actor="test", request_id="req_test")
     secret = await secret_for(elsewhere, tenant)
@@ -78,7 +79,7 @@ async def test_health_needs_no_key(stranger: AsyncClient) -> None:
 
 async def test_ready_means_reachable_and_migrated(context: Context, new_database: Any, clock: Any) -> None:
     pool = await open_pool(await new_database("template1"))
-    app = make_app(Context(pool=pool, clock=clock, ids=context.ids))
+    app = make_app(context_over(pool, clock, context.ids))
     async with AsyncClient(transport=ASGITransport(app), base_url=ADDRESS) as client:
         refused = await client.get("/readyz")
         assert "billsmith migrate" in is_problem(refused, 503, "database_not_migrated")["detail"]

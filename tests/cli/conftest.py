@@ -2,7 +2,6 @@
 
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +10,14 @@ import pytest
 
 from billsmith.actions import tenants
 from billsmith.actions.calls import Call
-from billsmith.actions.context import Context
 from billsmith.clock import Clock
 from billsmith.core.tenants import NewTenant, Scope
-from billsmith.ids import IdMaker
 from billsmith.private_postgres import find_binaries
 from billsmith.private_postgres.placement import place
 from billsmith.private_postgres.server import Supervisor
 from billsmith.store.pool import open_pool
 from tests.cli.program import Program, folder_for_everybody
+from tests.contexts import context_over
 
 StartProgram = Callable[..., Program]
 
@@ -81,7 +79,7 @@ async def owner(database: str) -> AsyncIterator[asyncpg.Connection]:
 async def new_key(url: str) -> str:
     """An admin key of a new tenant."""
     pool = await open_pool(url)
-    context = Context(pool=pool, clock=Clock(), ids=IdMaker(lambda: datetime.now(UTC)))
+    context = context_over(pool, Clock())
     try:
         given = NewTenant(name="Steve's Cloud", currency="EUR", time_zone="Europe/Berlin")
         tenant = await tenants.create_tenant(context, given, actor="test", request_id="req_test")

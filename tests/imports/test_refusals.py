@@ -11,6 +11,7 @@ from billsmith.actions.calls import Call
 from billsmith.actions.context import Context
 from billsmith.core.tenants import NewTenant
 from billsmith.store.pool import open_pool
+from tests.contexts import context_over
 from tests.imports.running import Importer
 from tests.invariants import assert_holds
 
@@ -25,7 +26,7 @@ async def poisoned(
     await owner.execute("ALTER TABLE invoices ADD CONSTRAINT poison CHECK (memo IS DISTINCT FROM 'poison')")
     await owner.close()
     pool = await open_pool(url)
-    own = Context(pool=pool, clock=context.clock, ids=context.ids)
+    own = context_over(pool, context.clock, context.ids)
     tenant = await tenants.create_tenant(
         own, NewTenant(name="Poisoned", currency="GBP", time_zone="UTC"), actor="test", request_id="req_test"
     )

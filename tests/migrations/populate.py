@@ -28,6 +28,7 @@ from billsmith.core.tenants import NewTenant, Scope, TenantSettings
 from billsmith.ids import IdMaker
 from billsmith.store import migrations
 from billsmith.store.pool import open_pool
+from tests.contexts import context_over
 
 FOLDER = Path(__file__).parent / "populated"
 AT = datetime(2026, 3, 15, 12, 0, tzinfo=UTC)
@@ -107,7 +108,7 @@ async def fill(url: str, clock: FixedClock, folder: Path = migrations.FOLDER) ->
     await migrations.migrate(url, AT, folder)
     pool = await open_pool(url)
     try:
-        await populate(Context(pool=pool, clock=clock, ids=IdMaker(clock.wall)), clock)
+        await populate(context_over(pool, clock, IdMaker(clock.wall)), clock)
     finally:
         await pool.close()
     owner = await asyncpg.connect(url)

@@ -18,6 +18,7 @@ from billsmith.store import migrations
 from billsmith.store.listing import Filters
 from billsmith.store.pool import Pool, open_pool
 from tests.conftest import NOON
+from tests.contexts import context_over
 from tests.invariants import assert_holds, finalised
 from tests.migrations.catalogue import catalogue
 from tests.migrations.conftest import MakeDatabase
@@ -77,7 +78,7 @@ async def test_a_filled_database_is_upgraded_with_nothing_lost(
 async def goes_on(pool: Pool) -> None:
     """Today's verbs read everything, and write on where the earlier version stopped."""
     clock = FixedClock(LATER)
-    context = Context(pool=pool, clock=clock, ids=IdMaker(clock.wall))
+    context = context_over(pool, clock, IdMaker(clock.wall))
     for tenant in await tenants.list_tenants(context):
         call = Call(tenant, "test", "req_test")
         await deliver.number_events_of(context, tenant)

@@ -2,24 +2,22 @@
 
 import asyncio
 import sys
-from datetime import UTC, datetime
 
 from billsmith.actions import invoices
 from billsmith.actions.calls import Call
-from billsmith.actions.context import Context
 from billsmith.actions.invoices import NewInvoice
 from billsmith.actions.tenants import find_tenant
 from billsmith.clock import Clock
 from billsmith.core.ids import CustomerId
 from billsmith.core.invoices import InvoiceDetails
-from billsmith.ids import IdMaker
 from billsmith.store.pool import open_pool
+from tests.contexts import context_over
 
 
 async def write(url: str, tenant_id: str, per_batch: int) -> None:
     """Batch after batch over the tenant's customers, in ever another order; a dot for each that was stored."""
     pool = await open_pool(url, size=1)
-    context = Context(pool=pool, clock=Clock(), ids=IdMaker(lambda: datetime.now(UTC)))
+    context = context_over(pool, Clock())
     tenant = await find_tenant(context, tenant_id)
     rows = await pool.fetch("SELECT id FROM customers WHERE tenant_id = $1", tenant.id)
     owners = [CustomerId(row[0]) for row in rows]

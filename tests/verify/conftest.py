@@ -7,10 +7,9 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from billsmith.actions.context import Context
 from billsmith.clock import FixedClock
-from billsmith.ids import IdMaker
 from billsmith.store.pool import open_pool
+from tests.contexts import context_over
 from tests.verify.world import World, build
 
 Owner = asyncpg.Connection
@@ -28,7 +27,7 @@ async def world(world_url: str) -> World:
     clock = FixedClock(datetime(2026, 3, 15, 12, 0, tzinfo=UTC))
     pool = await open_pool(world_url)
     try:
-        return await build(Context(pool=pool, clock=clock, ids=IdMaker(lambda: datetime.now(UTC))), clock)
+        return await build(context_over(pool, clock), clock)
     finally:
         await pool.close()
 

@@ -9,7 +9,6 @@ from decimal import Decimal
 import pytest
 
 from billsmith.actions.calls import Call
-from billsmith.actions.context import Context
 from billsmith.actions.credits import grant_credit
 from billsmith.actions.customers import create_customer
 from billsmith.actions.deliver import number_events_of
@@ -19,10 +18,10 @@ from billsmith.core.credits import NewCredit
 from billsmith.core.customers import CustomerDetails
 from billsmith.core.invoices import Item
 from billsmith.core.tenants import NewTenant
-from billsmith.ids import IdMaker
 from billsmith.store.pool import open_pool
 from billsmith.verify import read_checks, verify
 from billsmith.verify.run import SHOWN, DatabaseUnreadable, SchemaUnknown
+from tests.contexts import context_over
 from tests.invariants import assert_holds
 from tests.verify.conftest import Owner
 from tests.verify.world import VAT, World, charge
@@ -106,9 +105,7 @@ async def test_a_running_system_gives_no_false_difference(new_database: Callable
     """Four writers post, draw credit and number events all the while; every run sees one instant of it."""
     url: str = await new_database()  # type: ignore[misc]
     pool = await open_pool(url)
-    context = Context(
-        pool=pool, clock=FixedClock(datetime(2026, 3, 15, tzinfo=UTC)), ids=IdMaker(lambda: datetime.now(UTC))
-    )
+    context = context_over(pool, FixedClock(datetime(2026, 3, 15, tzinfo=UTC)))
     tenant = await create_tenant(context, NewTenant("Busy", "EUR"), "test", "req_busy")
     call, done = Call(tenant, "test", "req_busy"), asyncio.Event()
 
