@@ -196,7 +196,7 @@ class TransferObject(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
     id: str
     object: Literal["transfer"] = "transfer"
-    customer: str
+    customer: str | None
     kind: PostingKind
     debit: str
     credit: str
@@ -207,6 +207,12 @@ class TransferObject(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     invoice: str | None
     line_no: int | None
     credit_id: str | None
+    payment: str | None
+    refund: str | None
+    dispute: str | None
+    credit_note: str | None
+    write_off: str | None
+    to_customer: str | None
     actor: str
     reason: str | None
     request_id: str
@@ -358,7 +364,7 @@ def transfer_object(transfer: CausedTransfer) -> TransferObject:
     """A transfer as it is shown."""
     return TransferObject(
         id=show_id("transfer", transfer.id),
-        customer=show_id("customer", transfer.customer_id),
+        customer=maybe_show_id("customer", transfer.customer_id),
         kind=transfer.kind,
         debit=transfer.debit,
         credit=transfer.credit,
@@ -369,6 +375,12 @@ def transfer_object(transfer: CausedTransfer) -> TransferObject:
         invoice=maybe_show_id("invoice", transfer.invoice_id),
         line_no=transfer.line_no,
         credit_id=maybe_show_id("credit", transfer.credit_id),
+        payment=maybe_show_id("payment", transfer.payment_id),
+        refund=maybe_show_id("refund", transfer.refund_id),
+        dispute=maybe_show_id("dispute", transfer.dispute_id),
+        credit_note=maybe_show_id("credit_note", transfer.credit_note_id),
+        write_off=maybe_show_id("write_off", transfer.write_off_id),
+        to_customer=maybe_show_id("customer", transfer.to_customer_id),
         actor=transfer.actor,
         reason=transfer.reason,
         request_id=transfer.request_id,

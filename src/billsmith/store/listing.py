@@ -16,6 +16,9 @@ from billsmith.errors import Invalid
 from billsmith.store.labels import metadata_label, tag_label
 from billsmith.store.pool import Connection, Pool
 
+LABELLED = ("customers", "invoices")
+"""Tables with tags, and so with records that are hidden."""
+
 BROADEST = 10_000
 """A filter on tags or metadata that matches more rows than this must be narrowed down by a customer."""
 
@@ -117,7 +120,7 @@ def _conditions(statement: _Statement, table: str, tenant_id: TenantId, filters:
     for key, value in filters.metadata.items():
         label = metadata_label(tenant_id, key, value)
         statement.where("labels @> ARRAY[{}::bigint] AND metadata ->> {}::text = {}", label, key, value)
-    if not filters.hidden and table != "credits":
+    if not filters.hidden and table in LABELLED:
         statement.where("NOT tags @> ARRAY[{}::text]", HIDDEN_TAG)
     if not filters.abandoned and table == "invoices" and filters.equal.get("status") != "abandoned":
         statement.where("status <> {}", "abandoned")

@@ -5,7 +5,19 @@ from uuid import UUID
 
 import msgspec
 
-from billsmith.core.ids import CreditId, CustomerId, InvoiceId, TenantId, TransferId, shard_of
+from billsmith.core.ids import (
+    CreditId,
+    CreditNoteId,
+    CustomerId,
+    DisputeId,
+    InvoiceId,
+    PaymentId,
+    RefundId,
+    TenantId,
+    TransferId,
+    WriteOffId,
+    shard_of,
+)
 from billsmith.core.ledger import PostingKind
 from billsmith.store.pool import Connection, Pool
 from billsmith.store.queries import load
@@ -17,7 +29,8 @@ class CausedTransfer(msgspec.Struct, frozen=True, gc=False):
     """A transfer as it is read back: with who caused it, why, in which request, and when by the tenant's clock."""
 
     id: TransferId
-    customer_id: CustomerId
+    customer_id: CustomerId | None
+    """None: money that nobody was asked for, as yet nobody's."""
     kind: PostingKind
     debit: str
     credit: str
@@ -29,6 +42,12 @@ class CausedTransfer(msgspec.Struct, frozen=True, gc=False):
     invoice_id: InvoiceId | None
     line_no: int | None
     credit_id: CreditId | None
+    payment_id: PaymentId | None
+    refund_id: RefundId | None
+    dispute_id: DisputeId | None
+    credit_note_id: CreditNoteId | None
+    write_off_id: WriteOffId | None
+    to_customer_id: CustomerId | None
     actor: str
     reason: str | None
     request_id: str

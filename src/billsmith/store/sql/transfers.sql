@@ -1,7 +1,7 @@
 -- name: list_transfers
 -- Of one customer, one invoice or both, newest first: a stretch of one shard's primary key.
 SELECT transfers.id, customer_id, kind, debit, credit, amount_minor, currency, accounting_on, period_start_on, period_end_on, invoice_id, line_no,
-    credit_id, actor, reason, request_id, caused_at
+    credit_id, payment_id, refund_id, dispute_id, credit_note_id, write_off_id, to_customer_id, actor, reason, request_id, caused_at
 FROM transfers
 JOIN causes ON causes.tenant_id = $1 AND causes.id = cause_id
 WHERE transfers.tenant_id = $1 AND shard = $2 AND ($3::uuid IS NULL OR customer_id = $3) AND ($4::uuid IS NULL OR invoice_id = $4)
