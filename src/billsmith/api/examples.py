@@ -88,6 +88,7 @@ BODIES: dict[str, Any] = {
     "payment": {"customer": "tim", "amount": 15000, "currency": "EUR", "reference": "Transfer of 2 April"},
     "allocation": {"invoices": [{"invoice": show_id("invoice", _id(5)), "amount": 5000}]},
     "refund": {"invoice": show_id("invoice", _id(5)), "amount": 2500, "reason": "Outage of 12 March"},
+    "bulk_refund": {"issued_from": "2026-03-01", "issued_before": "2026-04-01", "reason": "Outage of 12 March"},
     "credit_note": {"reason": "Setup was free", "lines": [{"line_no": 2, "amount": 5950}]},
     "adjustments": {"adjustments": [{"amount": -500, "reason": "Outage"}, {"amount": 900, "reason": "Express setup"}]},
     "void": {"rebill": False},

@@ -1,6 +1,7 @@
 """Operations: long work that was asked for, and can be gone on with under its name."""
 
 from datetime import datetime
+from typing import Any
 
 import msgspec
 
@@ -8,7 +9,7 @@ from billsmith.core.ids import OperationId
 
 
 class Operation(msgspec.Struct, frozen=True, gc=False):
-    """Long work under its name: so far, an import. The fields stand in the order of the table's columns."""
+    """Long work under its name: an import, or bulk work with items."""
 
     id: OperationId
     kind: str
@@ -16,3 +17,5 @@ class Operation(msgspec.Struct, frozen=True, gc=False):
     status: str
     created_at: datetime
     finished_at: datetime | None
+    input: dict[str, Any] | None = None
+    """What was asked for, where workers carry it out."""

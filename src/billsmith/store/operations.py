@@ -1,11 +1,13 @@
-"""Long work that was asked for: so far, imports and the documents they made."""
+"""Long work that was asked for: imports and the documents they made, bulk work and what became of each item."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
+from typing import Any, Literal
+from uuid import UUID
 
 import msgspec
 
-from billsmith.core.ids import InvoiceId, OperationId, TenantId
+from billsmith.core.ids import CustomerId, InvoiceId, OperationId, TenantId, shard_of
 from billsmith.core.operations import Operation
 from billsmith.store.pool import Connection, Pool
 from billsmith.store.queries import load
@@ -19,6 +21,25 @@ class ImportedDocument(msgspec.Struct, frozen=True, gc=False):
     document: str
     fingerprint: bytes
     invoice_id: InvoiceId
+
+
+class OperationItem(msgspec.Struct, frozen=True, gc=False):
+    """One item of bulk work: what it is done to, how much that comes to, and what became of it."""
+
+    item_id: UUID
+    status: Literal["waiting", "done", "refused"]
+    amount_minor: int
+    currency: str
+    detail: dict[str, Any] | None
+
+
+class ItemCount(msgspec.Struct, frozen=True, gc=False):
+    """How many items of one status and currency there are."""
+
+    status: str
+    currency: str
+    items: int
+    amount_minor: int
 
 
 async def begin_operation(
@@ -68,3 +89,103 @@ async def find_documents(
 async def count_documents(connection: Connection | Pool, tenant_id: TenantId, id_: OperationId) -> int:
     """How many documents this import has made."""
     return int(await connection.fetchval(_SQL["count_documents"], tenant_id, id_))
+
+
+async def insert_operation(
+    connection: Connection,
+    tenant_id: TenantId,
+    id_: OperationId,
+    kind: str,
+    name: str,
+    at: datetime,
+    input_: Any,
+    lease_until: datetime,
+) -> None:
+    """A new operation that workers carry on."""
+    await connection.execute(_SQL["insert_operation"], tenant_id, id_, kind, name, at, input_, lease_until)
+
+
+async def get_operation(connection: Connection | Pool, tenant_id: TenantId, id_: UUID) -> Operation | None:
+    """The operation, or None."""
+    row = await connection.fetchrow(_SQL["get_operation"], tenant_id, id_)
+    return None if row is None else Operation(*row)
+
+
+async def list_operations(
+    connection: Connection | Pool, tenant_id: TenantId, before: UUID | None, limit: int
+) -> list[Operation]:
+    """Operations, newest first, from behind `before` on."""
+    return [Operation(*row) for row in await connection.fetch(_SQL["list_operations"], tenant_id, before, limit)]
+
+
+async def lease_operations(
+    connection: Connection, kind: str, wall: datetime, until: datetime, limit: int
+) -> list[tuple[TenantId, OperationId]]:
+    """Take operations of all tenants that nobody is carrying on; they are the caller's until then."""
+    rows = await connection.fetch(_SQL["lease_operations"], kind, wall, until, limit)
+    return [(TenantId(row["tenant_id"]), OperationId(row["id"])) for row in rows]
+
+
+async def extend_lease(connection: Connection | Pool, tenant_id: TenantId, id_: OperationId, until: datetime) -> bool:
+    """Keep an operation for longer; False: it was cancelled."""
+    return await connection.fetchval(_SQL["extend_lease"], tenant_id, id_, until) is not None
+
+
+async def cancel_operation(connection: Connection, tenant_id: TenantId, id_: UUID, at: datetime) -> bool:
+    """Stop an operation after the item under way; False: it had ended."""
+    return await connection.fetchval(_SQL["cancel_operation"], tenant_id, id_, at) is not None
+
+
+async def refundable_invoices(
+    connection: Connection | Pool,
+    tenant_id: TenantId,
+    issued: tuple[date | None, date | None],
+    customer_id: CustomerId | None,
+    currency: str | None,
+    after: InvoiceId | None,
+    limit: int,
+) -> list[OperationItem]:
+    """Invoices with money to be given back, in the order of their ids; `issued` is half-open."""
+    shard = None if customer_id is None else shard_of(customer_id)
+    rows = await connection.fetch(
+        _SQL["refundable_invoices"], tenant_id, *issued, shard, customer_id, currency, after, limit
+    )
+    return [OperationItem(row["id"], "waiting", row["amount_minor"], row["currency"], None) for row in rows]
+
+
+async def insert_items(
+    connection: Connection, tenant_id: TenantId, id_: OperationId, items: Sequence[OperationItem]
+) -> None:
+    """The items of a new operation."""
+    records = [
+        (tenant_id, id_, item.item_id, item.status, item.amount_minor, item.currency, item.detail) for item in items
+    ]
+    await connection.copy_records_to_table("operation_items", records=records)
+
+
+async def waiting_items(
+    connection: Connection | Pool, tenant_id: TenantId, id_: OperationId, limit: int
+) -> list[OperationItem]:
+    """The next items to be worked on."""
+    rows = await connection.fetch(_SQL["waiting_items"], tenant_id, id_, limit)
+    return [OperationItem(*row) for row in rows]
+
+
+async def list_items(
+    connection: Connection | Pool, tenant_id: TenantId, id_: UUID, status: str | None, after: UUID | None, limit: int
+) -> list[OperationItem]:
+    """Items with what became of them, in the order of their ids."""
+    rows = await connection.fetch(_SQL["list_items"], tenant_id, id_, status, after, limit)
+    return [OperationItem(*row) for row in rows]
+
+
+async def end_item(
+    connection: Connection | Pool, tenant_id: TenantId, id_: OperationId, item_id: UUID, status: str, detail: Any
+) -> None:
+    """What became of an item."""
+    await connection.execute(_SQL["end_item"], tenant_id, id_, item_id, status, detail)
+
+
+async def count_items(connection: Connection | Pool, tenant_id: TenantId, id_: UUID) -> list[ItemCount]:
+    """How many items of an operation stand how, and what they come to."""
+    return [ItemCount(*row) for row in await connection.fetch(_SQL["count_items"], tenant_id, id_)]

@@ -88,18 +88,17 @@ CREATE INDEX idempotency_keys_expire ON idempotency_keys (expires_at);  -- the s
 CREATE TABLE operations (
     tenant_id uuid NOT NULL REFERENCES tenants,
     id uuid NOT NULL,
-    kind text NOT NULL CHECK (kind IN ('invoice_import', 'bulk_refund', 'demo')),
+    kind text NOT NULL CHECK (kind IN ('invoice_import', 'bulk_refund')),
     name text NOT NULL,               -- an import is restarted under its name
     status text NOT NULL CHECK (status IN ('running', 'completed', 'cancelled')),
     created_at timestamptz NOT NULL,
     finished_at timestamptz,
     input jsonb,                      -- what was asked for
-    total integer,                    -- how many items there are, and how many of them have ended
-    done integer,
-    lease_until timestamptz,          -- whose worker carries it on; anybody's once that has passed
+    lease_until timestamptz,          -- a worker carries it on until then; anybody may once that has passed. Null: who began it does
     PRIMARY KEY (tenant_id, id),
     UNIQUE (tenant_id, kind, name)
 );
+CREATE INDEX operations_running ON operations (kind, id) WHERE status = 'running' AND lease_until IS NOT NULL;  -- what workers carry on
 
 -- What became of each item of an operation.
 CREATE TABLE operation_items (

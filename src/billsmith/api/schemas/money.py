@@ -106,6 +106,16 @@ class RefundToMake(Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_f
         )
 
 
+class InvoicesToRefund(Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True):
+    """Which invoices are refunded in whole: those issued in a half-open time, of a customer, in a currency."""
+
+    reason: str
+    issued_from: date | None = None
+    issued_before: date | None = None
+    customer: str | None = None
+    currency: str | None = None
+
+
 class CreditNoteToIssue(Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True):
     """What is taken back of an invoice: `lines`, or an amount of all lines in proportion, or all that is left."""
 

@@ -331,6 +331,8 @@ CREATE TABLE credit_draws (
     PRIMARY KEY (shard, credit_id, invoice_id)
 );
 CREATE INDEX credit_draws_of_invoice ON credit_draws (shard, invoice_id);
+INSERT INTO credit_draws
+SELECT shard, credit_id, invoice_id, tenant_id, sum(amount_minor) FROM transfers WHERE kind = 'credit_drawn' GROUP BY shard, credit_id, invoice_id, tenant_id;
 
 ALTER TABLE transfers ALTER COLUMN customer_id DROP NOT NULL;
 ALTER TABLE transfers ADD COLUMN payment_id uuid;
@@ -345,12 +347,12 @@ ALTER TABLE idempotency_keys ADD COLUMN lease_until timestamptz;
 
 ALTER TABLE operations DROP CONSTRAINT operations_kind_check;
 ALTER TABLE operations DROP CONSTRAINT operations_status_check;
-ALTER TABLE operations ADD CONSTRAINT operations_kind_check CHECK (kind IN ('invoice_import', 'bulk_refund', 'demo'));
+ALTER TABLE operations ADD CONSTRAINT operations_kind_check CHECK (kind IN ('invoice_import', 'bulk_refund'));
 ALTER TABLE operations ADD CONSTRAINT operations_status_check CHECK (status IN ('running', 'completed', 'cancelled'));
 ALTER TABLE operations ADD COLUMN input jsonb;
-ALTER TABLE operations ADD COLUMN total integer;
-ALTER TABLE operations ADD COLUMN done integer;
 ALTER TABLE operations ADD COLUMN lease_until timestamptz;
+
+CREATE INDEX operations_running ON operations (kind, id) WHERE status = 'running' AND lease_until IS NOT NULL;
 
 CREATE TABLE operation_items (
     tenant_id uuid NOT NULL,

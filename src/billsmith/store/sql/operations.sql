@@ -23,3 +23,53 @@ SELECT count(*) FROM import_documents WHERE tenant_id = $1 AND operation_id = $2
 
 -- name: find_documents
 SELECT document, fingerprint, invoice_id FROM import_documents WHERE tenant_id = $1 AND operation_id = $2 AND document = ANY ($3::text[]);
+
+-- name: insert_operation
+INSERT INTO operations (tenant_id, id, kind, name, status, created_at, input, lease_until) VALUES ($1, $2, $3, $4, 'running', $5, $6, $7);
+
+-- name: get_operation
+SELECT id, kind, name, status, created_at, finished_at, input FROM operations WHERE tenant_id = $1 AND id = $2;
+
+-- name: list_operations
+SELECT id, kind, name, status, created_at, finished_at, input FROM operations
+WHERE tenant_id = $1 AND ($2::uuid IS NULL OR id < $2) ORDER BY id DESC LIMIT $3;
+
+-- name: lease_operations
+-- across tenants: operations that nobody is carrying on, for whoever asks
+UPDATE operations SET lease_until = $3
+WHERE (tenant_id, id) IN (
+    SELECT tenant_id, id FROM operations
+    WHERE kind = $1 AND status = 'running' AND lease_until <= $2
+    ORDER BY id LIMIT $4 FOR UPDATE SKIP LOCKED)
+RETURNING tenant_id, id;
+
+-- name: extend_lease
+UPDATE operations SET lease_until = $3 WHERE tenant_id = $1 AND id = $2 AND status = 'running' RETURNING id;
+
+-- name: cancel_operation
+UPDATE operations SET status = 'cancelled', finished_at = $3 WHERE tenant_id = $1 AND id = $2 AND status = 'running' RETURNING id;
+
+-- name: refundable_invoices
+-- What a bulk refund is about: invoices with money to be given back, in the order of their ids.
+SELECT id, paid_minor - refunded_minor AS amount_minor, currency FROM invoices
+WHERE tenant_id = $1 AND direction = 'charge' AND status IN ('paid', 'open', 'uncollectible') AND paid_minor > refunded_minor
+    AND ($2::date IS NULL OR issued_on >= $2) AND ($3::date IS NULL OR issued_on < $3)
+    AND ($4::smallint IS NULL OR (shard = $4 AND customer_id = $5)) AND ($6::text IS NULL OR currency = $6)
+    AND ($7::uuid IS NULL OR id > $7)
+ORDER BY id LIMIT $8;
+
+-- name: waiting_items
+SELECT item_id, status, amount_minor, currency, detail FROM operation_items
+WHERE tenant_id = $1 AND operation_id = $2 AND status = 'waiting' ORDER BY item_id LIMIT $3;
+
+-- name: list_items
+SELECT item_id, status, amount_minor, currency, detail FROM operation_items
+WHERE tenant_id = $1 AND operation_id = $2 AND ($3::text IS NULL OR status = $3) AND ($4::uuid IS NULL OR item_id > $4)
+ORDER BY item_id LIMIT $5;
+
+-- name: end_item
+UPDATE operation_items SET status = $4, detail = $5 WHERE tenant_id = $1 AND operation_id = $2 AND item_id = $3;
+
+-- name: count_items
+SELECT status, currency, count(*) AS items, sum(amount_minor)::bigint AS amount_minor FROM operation_items
+WHERE tenant_id = $1 AND operation_id = $2 GROUP BY status, currency ORDER BY status, currency;
