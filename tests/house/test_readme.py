@@ -15,7 +15,8 @@ from billsmith.api.openapi import openapi_document
 from billsmith.cli.main import COMMANDS, load
 from tests.house.source_tree import ROOT
 
-DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs" / "start").glob("*.md"))]
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+DOCUMENTS += sorted(page for folder in ("start", "guides") for page in (ROOT / "docs" / folder).glob("*.md"))
 FENCE = re.compile(r"^```[a-z]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 IN_BACKTICKS = re.compile(r"`([^`\n]+)`")
 

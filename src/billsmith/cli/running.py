@@ -1,10 +1,9 @@
 """Programs that run until they are told to stop: signals, the loop, and the way out."""
 
 import asyncio
-import contextlib
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from types import FrameType
 from typing import NoReturn
 
@@ -55,8 +54,11 @@ def run_until_stopped(settings: Settings, service: Service) -> None:
     try:
         with open_database(settings) as url:
             redaction.learn(url)
-            with asyncio.Runner(loop_factory=_fast_loop()) as runner:
-                runner.run(_run(settings, url, service))
+            try:
+                with asyncio.Runner(loop_factory=_fast_loop()) as runner:
+                    runner.run(_run(settings, url, service))
+            finally:
+                signal.signal(signal.SIGTERM, _leave)  # the loop has taken its handlers with it
     except BillsmithError as error:
         fail(_without_secrets(error, redaction))
     except (asyncio.CancelledError, KeyboardInterrupt):
@@ -67,22 +69,19 @@ async def _run(settings: Settings, url: str, service: Service) -> None:
     task = asyncio.current_task()
     assert task is not None
     stop = Stop(task)
-    with _signals_go_to(stop):
-        async with open_context(settings, url) as context:
-            await service(context, stop)
+    _let_signals_go_to(stop)
+    async with open_context(settings, url) as context:
+        await service(context, stop)
     log.info("stopped")
 
 
-@contextlib.contextmanager
-def _signals_go_to(stop: Stop) -> Iterator[None]:
+def _let_signals_go_to(stop: Stop) -> None:
     loop = asyncio.get_running_loop()
     for number in SIGNALS:
         if sys.platform == "win32":  # loops there take no signals
             signal.signal(number, lambda number, _: loop.call_soon_threadsafe(stop.ask, number))
         else:
             loop.add_signal_handler(number, stop.ask, number)
-    yield
-    # The handlers stay: nothing may cut off the closing of connections and of the private server.
 
 
 def _leave(number: int, frame: FrameType | None) -> NoReturn:

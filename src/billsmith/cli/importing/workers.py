@@ -20,7 +20,7 @@ from billsmith.actions.imports import Customers, ImportDocument, ImportResult, c
 from billsmith.actions.invoices import Refusal
 from billsmith.cli.importing.building import RowInvalid, build, issued_at
 from billsmith.cli.importing.mapping import ColumnMapping
-from billsmith.cli.importing.memory import peak_memory_mb
+from billsmith.cli.importing.memory import collect_rarely, peak_memory_mb
 from billsmith.cli.importing.spool import SpooledDocument, SpooledRow, customer_key, read_document
 from billsmith.config import Settings
 from billsmith.core.operations import Operation
@@ -159,6 +159,7 @@ def _receive(pipe: Connection, on_batch: Callable[[BatchDone], None]) -> bool:
 def _work(pipe: Connection) -> None:
     """A worker's life. It ends quietly when nobody listens any more; what is committed stays."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
+    collect_rarely()
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
         job: Job = pipe.recv()
         try:
