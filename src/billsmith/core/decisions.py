@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from billsmith.core.credits import Credit, Draw, draw_posting, drawn, draws
 from billsmith.core.customers import Customer
 from billsmith.core.facts import Fact, FactType
-from billsmith.core.invoices import Invoice
+from billsmith.core.invoices import Invoice, Status
 from billsmith.core.ledger import Balance, Posting, after
 from billsmith.core.payments.corrections import CreditNote, WriteOff
 from billsmith.core.payments.disputes import Dispute
@@ -134,10 +134,20 @@ def owing(decision: Decision, invoice: Invoice) -> Decision:
 
 
 def settled_if_paid(invoice: Invoice, at: datetime) -> Invoice:
-    """The invoice, `paid` and out of collection if nothing is owed any more."""
-    if invoice.balance_minor or invoice.status != "open":
+    """The invoice, out of collection if nothing is owed any more: `paid`, unless a part of it stays written off."""
+    if invoice.balance_minor or invoice.status not in ("open", "uncollectible"):
         return invoice
-    return replace(invoice, status="paid", settled_at=at, **COLLECTION_ENDED)
+    status: Status = "uncollectible" if invoice.written_off_minor else "paid"
+    settled_at = at if invoice.settled_at is None else invoice.settled_at
+    return replace(invoice, status=status, settled_at=settled_at, **COLLECTION_ENDED)
+
+
+def settled_fact(before: Invoice, now: Invoice, otherwise: FactType) -> FactType:
+    """What is told of an invoice that was paid, credited or corrected: that it is settled, if it just came to be."""
+    if now.status == before.status:
+        return otherwise
+    facts: dict[str, FactType] = {"paid": "invoice.paid", "uncollectible": "invoice.uncollectible"}
+    return facts.get(now.status, otherwise)
 
 
 def invoice_fact(type_: FactType, invoice: Invoice) -> Fact:
@@ -156,15 +166,15 @@ def _credit_told(decision: Decision, credit: Credit, type_: FactType) -> Decisio
 def _drawn(decision: Decision, draw: Draw, at: datetime, accounting_on: date) -> Decision:
     standing = decision.standing
     credit = drawn(next(credit for credit in standing.credits if credit.id == draw.credit_id), draw.amount_minor)
-    invoice = next(invoice for invoice in standing.owed if invoice.id == draw.invoice_id)
+    before = next(invoice for invoice in standing.owed if invoice.id == draw.invoice_id)
     invoice = settled_if_paid(
         replace(
-            invoice,
-            credit_applied_minor=invoice.credit_applied_minor + draw.amount_minor,
-            version=invoice.version + 1,
+            before,
+            credit_applied_minor=before.credit_applied_minor + draw.amount_minor,
+            version=before.version + 1,
         ),
         at,
     )
     both_there_on = max(accounting_on, credit.granted_on, invoice.issued_on or accounting_on)
     decision = credit_changed(decision, credit, "credit.drawn", [draw_posting(draw, invoice.currency, both_there_on)])
-    return invoice_changed(decision, invoice, "invoice.paid" if invoice.status == "paid" else "invoice.credit_applied")
+    return invoice_changed(decision, invoice, settled_fact(before, invoice, "invoice.credit_applied"))

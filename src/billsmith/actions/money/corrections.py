@@ -194,7 +194,7 @@ async def undo_write_off(context: Context, call: Call, id_: UUID) -> Outcome[Wri
         standing, invoice = await lock_invoice(connection, call.tenant, found.invoice_id)
         current = await _write_off(connection, call.tenant, id_)
         on = today_of(standing.customer, cause.caused_at)
-        decision = write_off_undone(Decision(standing), invoice, current, on)
+        decision = write_off_undone(Decision(standing), invoice, current, on, cause.caused_at)
         await save(connection, context, cause, {standing.customer.id: standing}, [decision], {})
         return await _write_off(connection, call.tenant, id_)
 

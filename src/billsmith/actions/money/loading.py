@@ -6,7 +6,7 @@ from uuid import UUID
 
 from billsmith.core.collecting.refunding import Refundable
 from billsmith.core.collecting.reopening import CreditUse, Paid, touched_invoices
-from billsmith.core.correcting.credit_notes import Corrected
+from billsmith.core.correcting.credit_notes import Corrected, held_by_disputes
 from billsmith.core.correcting.voiding import Drawn, Voidable
 from billsmith.core.credits import Credit
 from billsmith.core.ids import CreditId, InvoiceId, PaymentId, show_id
@@ -21,11 +21,20 @@ from billsmith.store.pool import Connection
 
 
 async def load_corrected(connection: Connection, tenant: Tenant, invoice: Invoice) -> Corrected:
-    """The invoice with its lines, credit notes and write-offs."""
+    """The invoice with its lines, credit notes and write-offs, and what refunds and disputes hold of it."""
     documents = await invoice_rows.get_documents(connection, tenant.id, [invoice.id])
     notes = await correction_rows.credit_notes_of_invoices(connection, tenant.id, [invoice.id])
     write_offs = await correction_rows.write_offs_of_invoices(connection, tenant.id, [invoice.id])
-    return Corrected(invoice, documents[invoice.id].lines, tuple(notes), tuple(write_offs))
+    pending: list[Refund] = []
+    held_minor = 0
+    if invoice.paid_minor:
+        pending = await payment_rows.pending_refunds(connection, tenant.id, [], [invoice.id])
+        allocations = await payment_rows.allocations_of_invoices(connection, tenant.id, [invoice.id])
+        payment_ids = {allocation.payment_id for allocation in allocations}
+        disputes = await payment_rows.disputes_of_payments(connection, tenant.id, payment_ids)
+        held_minor = held_by_disputes(allocations, disputes)
+    lines = documents[invoice.id].lines
+    return Corrected(invoice, lines, tuple(notes), tuple(write_offs), tuple(pending), held_minor)
 
 
 async def load_voidable(connection: Connection, tenant: Tenant, invoice: Invoice) -> Voidable:

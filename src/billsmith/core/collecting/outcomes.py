@@ -18,10 +18,12 @@ from billsmith.core.credits import new_credit
 from billsmith.core.decisions import (
     Decision,
     Standing,
+    credit_changed,
     draw_available,
     invoice_changed,
     posted,
     row_changed,
+    settled_fact,
     settled_if_paid,
     with_credit,
 )
@@ -32,7 +34,7 @@ from billsmith.core.payments.corrections import WriteOff
 from billsmith.core.payments.payment import Allocation, AllocationRefused, Attempt, Payment, Share
 from billsmith.core.payments.policy import COLLECTION_ENDED
 from billsmith.core.payments.refunds import Refund
-from billsmith.core.payments.results import Decline, OperationResult, OperationStatus
+from billsmith.core.payments.results import Decline, DeclineBucket, OperationResult, OperationStatus
 from billsmith.core.time_zones import local_day
 
 _MAY_CHANGE = ("sent", "authorized", "pending", "requires_action", "unknown")
@@ -104,7 +106,7 @@ def recorded(
             return _waits(decision, paying, OperationStatus.PENDING)
         case _:
             assert result.status is not OperationStatus.REVERSED, "a reversal is recorded by reopening.py"
-            decline = None if not_submitted else result.decline
+            decline = None if not_submitted else result.decline or _unsaid(result.status)
             return _failed(decision, paying, result.status, decline, at, fresh)
 
 
@@ -125,6 +127,7 @@ def allocated(
 
     `from_credit`: the money had come in earlier and was credit since. Gives back the payment and what was used.
     """
+    before = invoice
     recovered = min(invoice.written_off_minor, max(0, amount_minor - invoice.balance_minor))
     used = min(amount_minor, invoice.balance_minor + recovered)
     if used == 0:
@@ -139,17 +142,9 @@ def allocated(
         postings = [replace(_posting(kind, cash, RECEIVABLE, used, payment, on, invoice), credit_id=from_credit)]
     decision = posted(decision, postings)
     decision = row_changed(decision, _allocation(payment, invoice, used, allocations.get(invoice.id), at, fresh))
-    recovered_whole = invoice.status == "uncollectible" and invoice.written_off_minor == 0
-    invoice = replace(
-        invoice,
-        status="open" if recovered_whole else invoice.status,
-        paid_minor=invoice.paid_minor + used,
-        version=invoice.version + 1,
-    )
+    invoice = replace(invoice, paid_minor=invoice.paid_minor + used, version=invoice.version + 1)
     invoice = settled_if_paid(invoice, at)
-    decision = invoice_changed(
-        decision, invoice, "invoice.paid" if invoice.status == "paid" else "invoice.payment_applied"
-    )
+    decision = invoice_changed(decision, invoice, settled_fact(before, invoice, "invoice.payment_applied"))
     return decision, replace(payment, allocated_minor=payment.allocated_minor + used), used
 
 
@@ -189,7 +184,7 @@ def _succeeded(
     if result.fee_minor:
         decision = posted(decision, [_posting("payment_fee", FEES, payment.account, result.fee_minor, payment, on)])
     if (amount, currency) != (attempt.amount_minor, attempt.currency):
-        return _suspended(decision, paying, payment, on)
+        return _suspended(decision, paying, payment, on, at)
     left = amount
     given_back = 0
     for share in paying.shares:
@@ -257,24 +252,23 @@ def _refund_of_credit(
     )
     credit = next(credit for credit in decision.standing.credits if credit.id == credit_id)
     reserved = replace(credit, reserved_minor=credit.reserved_minor + amount_minor, version=credit.version + 1)
-    standing = replace(
-        decision.standing,
-        credits=tuple(other for other in decision.standing.credits if other.id != credit_id),
-    )
-    decision = replace(decision, standing=standing, credits=(*decision.credits, reserved))
+    decision = credit_changed(decision, reserved, "credit.reserved", [])
     return row_changed(decision, refund, "refund.created")
 
 
-def _suspended(decision: Decision, paying: Paying, payment: Payment, on: date) -> Decision:
+def _suspended(decision: Decision, paying: Paying, payment: Payment, on: date, at: datetime) -> Decision:
     """Money of another amount or currency than asked belongs to nobody until a person decides; its invoices stop."""
-    decision = posted(
-        decision, [_posting("payment_suspended", payment.account, SUSPENSE, payment.amount_minor, payment, on)]
-    )
+    sides = (payment.account, SUSPENSE) if payment.direction == "charge" else (SUSPENSE, payment.account)
+    decision = posted(decision, [_posting("payment_suspended", *sides, payment.amount_minor, payment, on)])
     payment = replace(payment, suspended_minor=payment.amount_minor)
     decision = row_changed(decision, payment, "payment.succeeded")
     for share in paying.shares:
         invoice = paying.invoices[share.invoice_id]
+        if invoice.collection_state == "void_pending":
+            decision = voided(decision, paying.voidables[invoice.id], bool(invoice.rebill), on, at)
+            continue
         if invoice.status != "open":
+            decision = _released(decision, invoice)
             continue
         stopped = replace(
             invoice,
@@ -284,7 +278,7 @@ def _suspended(decision: Decision, paying: Paying, payment: Payment, on: date) -
             version=invoice.version + 1,
         )
         decision = invoice_changed(decision, stopped, "invoice.collection_changed")
-    return decision
+    return draw_available(decision, at, on, on=decision.standing.owed)
 
 
 def _waits(decision: Decision, paying: Paying, status: OperationStatus) -> Decision:
@@ -366,6 +360,15 @@ def _planned_again(
         write_off_id = WriteOffId(next(fresh))
         return written_off(decision, planned, None, "all tries to collect it failed", write_off_id, on, at, {})
     return decision
+
+
+def _unsaid(status: OperationStatus) -> Decline:
+    """A failure without a word about why is a try like any other, so that it is not repeated every few minutes."""
+    if status is OperationStatus.FAILED:
+        return Decline(DeclineBucket.RETRY_LATER, "unsaid", "The payment could not be made.", "no reason was given")
+    return Decline(
+        DeclineBucket.NEEDS_ACTION, status.value, "The payment was not confirmed.", "it was not confirmed in time"
+    )
 
 
 def _after_last(standing: Standing, invoice: Invoice) -> str:

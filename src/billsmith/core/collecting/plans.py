@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from billsmith.core.decisions import Decision, Standing, invoice_changed, row_changed
 from billsmith.core.ids import AttemptId, PaymentId, PaymentMethodId
-from billsmith.core.invoices import Invoice
+from billsmith.core.invoices import CollectionReason, CollectionState, Invoice
 from billsmith.core.payments.methods import PaymentMethod, usable
 from billsmith.core.payments.payment import Attempt, NotCollectable, Payment, Share
 from billsmith.core.payments.policy import TRANSPORT_RETRY, CollectionPolicy, retry_at
@@ -236,7 +236,9 @@ def failed_plan(
     """
     invoice = replace(invoice, last_decline=decline or invoice.last_decline)
     method_id = method_of(standing, invoice)
-    if method_id is not None and method_id != tried_with:
+    if method_id is None:
+        return _waiting(invoice, "no_method", None, None)
+    if method_id != tried_with:
         return replace(invoice, **_now(at))
     if decline is None:
         return _waiting(invoice, "retrying", "not_submitted", at + TRANSPORT_RETRY)
@@ -244,19 +246,22 @@ def failed_plan(
         return _waiting(invoice, "scheduled", "gateway_paused", at)
     invoice = replace(invoice, attempt_count=invoice.attempt_count + 1)
     policy = policy_of(standing, invoice)
-    match decline.bucket:
-        case DeclineBucket.NEEDS_NEW_METHOD:
-            return _waiting(invoice, "failed", "needs_new_method", None)
-        case DeclineBucket.NEEDS_ACTION:
-            return _waiting(invoice, "action_required", "needs_action", None)
-        case DeclineBucket.NEVER:
-            return _waiting(invoice, "failed", "never", None)
-        case _:
-            next_at = retry_at(policy, invoice.attempt_count, tries_in_window, at)
-            if next_at is not None:
-                return _waiting(invoice, "retrying", None, next_at)
-            reason = "on_update" if policy.mode == "on_update" else "retries_used_up"
-            return _waiting(invoice, "failed", reason, None)
+    if decline.bucket in _NOT_AGAIN:
+        return _waiting(invoice, *_NOT_AGAIN[decline.bucket], None)
+    if not standing.customer.auto_collect and invoice.payment_method_id is None:
+        return _waiting(invoice, "stopped", "auto_collect_off", None)
+    next_at = retry_at(policy, invoice.attempt_count, tries_in_window, at)
+    if next_at is not None:
+        return _waiting(invoice, "retrying", None, next_at)
+    reason = "on_update" if policy.mode == "on_update" else "retries_used_up"
+    return _waiting(invoice, "failed", reason, None)
+
+
+_NOT_AGAIN: dict[DeclineBucket, tuple[CollectionState, CollectionReason]] = {
+    DeclineBucket.NEEDS_NEW_METHOD: ("failed", "needs_new_method"),
+    DeclineBucket.NEEDS_ACTION: ("action_required", "needs_action"),
+    DeclineBucket.NEVER: ("failed", "never"),
+}
 
 
 def _waiting(invoice: Invoice, state: Any, reason: Any, next_at: datetime | None) -> Invoice:

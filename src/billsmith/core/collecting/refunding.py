@@ -9,16 +9,26 @@ import msgspec
 from msgspec.structs import replace
 
 from billsmith.core.collecting.reopening import Paid, Source, given_back
-from billsmith.core.correcting.credit_notes import Corrected, note_lines, note_postings, refund_note
+from billsmith.core.correcting.credit_notes import Corrected, left_of_lines, note_lines, note_postings, refund_note
 from billsmith.core.credits import Credit, new_credit
-from billsmith.core.decisions import Decision, credit_changed, invoice_changed, posted, row_changed, with_credit
+from billsmith.core.decisions import (
+    Decision,
+    credit_changed,
+    draw_available,
+    invoice_changed,
+    posted,
+    row_changed,
+    with_credit,
+)
 from billsmith.core.ids import CreditId, CreditNoteId, RefundId
 from billsmith.core.invoices import Invoice
-from billsmith.core.ledger import CUSTOMER_CREDIT, Posting
+from billsmith.core.ledger import CUSTOMER_CREDIT, SUSPENSE, Posting
+from billsmith.core.payments.corrections import CreditNoteLine
 from billsmith.core.payments.payment import Payment
 from billsmith.core.payments.refunds import LineAmount, Refund, RefundInvalid, RefundRefused
 from billsmith.core.payments.results import Decline
 from billsmith.core.text import DESCRIPTION_LENGTH, block_of_text, metadata
+from billsmith.core.time_zones import local_day
 
 
 class NewRefund(msgspec.Struct, frozen=True, gc=False):
@@ -48,7 +58,7 @@ def refund_asked(decision: Decision, refundable: Refundable, given: NewRefund, i
     Whatever it gives back later is checked now: the lines of the credit note too.
     """
     payment = refundable.paid.payment
-    most = _most(refundable)
+    most = _most(refundable, reopen=given.reopen)
     amount = _asked(refundable, given, most)
     invoice = None if refundable.corrected is None else refundable.corrected.invoice
     if invoice is not None and not given.reopen:
@@ -111,8 +121,8 @@ def refund_succeeded(
         decision, payment = given_back(decision, only, refund.amount_minor, source, on, at)
     else:
         decision, done = _with_note(decision, refundable, done, payment, on, at, fresh)
-    decision = row_changed(decision, payment, "payment.updated")
-    return row_changed(decision, done, "refund.succeeded")
+    decision = row_changed(row_changed(decision, payment, "payment.updated"), done, "refund.succeeded")
+    return draw_available(decision, at, on, on=decision.standing.owed)
 
 
 def refund_failed(
@@ -139,11 +149,13 @@ def refund_failed(
         return decision
     credit = refundable.credit
     free = replace(credit, reserved_minor=credit.reserved_minor - refund.amount_minor, version=credit.version + 1)
-    return credit_changed(decision, free, "credit.released", [])
+    decision = credit_changed(decision, free, "credit.released", [])
+    on = local_day(at, decision.standing.customer.time_zone)
+    return draw_available(decision, at, on, on=decision.standing.owed)
 
 
-def _most(refundable: Refundable) -> int:
-    """What can be asked for: left of the payment, of what it paid of the invoice, or of the credit."""
+def _most(refundable: Refundable, *, reopen: bool) -> int:
+    """What can be asked for: left of the payment, of what it paid of the invoice and no note took back, of credit."""
     payment = refundable.paid.payment
     reserved = sum(refund.amount_minor for refund in refundable.pending if refund.payment_id == payment.id)
     most = payment.refundable_minor - reserved
@@ -153,7 +165,10 @@ def _most(refundable: Refundable) -> int:
     invoice = refundable.corrected.invoice
     of_invoice = sum(one.net_minor for one in refundable.paid.allocations if one.invoice_id == invoice.id)
     pending = sum(refund.amount_minor for refund in refundable.pending if refund.invoice_id == invoice.id)
-    return max(0, min(most, of_invoice, invoice.paid_minor - invoice.refunded_minor - pending))
+    most = min(most, of_invoice, invoice.paid_minor - invoice.refunded_minor - pending)
+    if not reopen:
+        most = min(most, sum(net + tax for net, tax in left_of_lines(_with_pending(refundable))))
+    return max(0, most)
 
 
 def _asked(refundable: Refundable, given: NewRefund, most: int) -> int:
@@ -213,29 +228,52 @@ def _with_note(
 ) -> tuple[Decision, Refund]:
     corrected = refundable.corrected
     assert corrected is not None
-    lines = note_lines(corrected, refund.amount_minor, refund.lines)
+    invoice = corrected.invoice
+    amount = _still_paid(corrected, refund)
+    if amount < refund.amount_minor:
+        # The money has left, though what it was to give back is gone (a reversal meanwhile): a person has to see it.
+        over = Posting(
+            "refund_reopened", SUSPENSE, payment.account, refund.amount_minor - amount, refund.currency, on,
+            payment_id=payment.id, refund_id=refund.id,
+        )  # fmt: skip
+        decision = posted(decision, [over])
+        refund = replace(refund, needs_attention=True)
+    if amount == 0:
+        return decision, refund
+    lines = _lines_of(corrected, refund, amount)
     note = refund_note(corrected, lines, refund.reason or "refund", CreditNoteId(next(fresh)), on, at)
     note = replace(note, refund_id=refund.id)
-    invoice = corrected.invoice
     if refund.destination == "credit":
         credit_id = CreditId(next(fresh))
         note = replace(note, credit_id=credit_id)
         credit = new_credit(
-            credit_id, refund.tenant_id, invoice.customer_id, "refund", refund.currency, refund.amount_minor, on, at,
+            credit_id, refund.tenant_id, invoice.customer_id, "refund", refund.currency, amount, on, at,
             invoice_id=invoice.id, payment_id=payment.id, reason=refund.reason,
         )  # fmt: skip
-        postings = note_postings(
-            note, refund.amount_minor, CUSTOMER_CREDIT, ("refunded_net", "refunded_tax"), credit_id=credit_id
-        )
+        postings = note_postings(note, amount, CUSTOMER_CREDIT, ("refunded_net", "refunded_tax"), credit_id=credit_id)
         decision = with_credit(decision, credit, _of_payment(postings, payment))
         refund = replace(refund, credit_id=credit_id)
     else:
-        postings = note_postings(note, refund.amount_minor, payment.account, ("refunded_net", "refunded_tax"))
+        postings = note_postings(note, amount, payment.account, ("refunded_net", "refunded_tax"))
         decision = posted(decision, _of_payment(postings, payment))
     decision = row_changed(decision, note, "credit_note.issued")
-    changed = replace(invoice, refunded_minor=invoice.refunded_minor + refund.amount_minor, version=invoice.version + 1)
+    changed = replace(invoice, refunded_minor=invoice.refunded_minor + amount, version=invoice.version + 1)
     decision = invoice_changed(decision, changed, "invoice.refunded")
     return decision, replace(refund, credit_note_id=note.id)
+
+
+def _still_paid(corrected: Corrected, refund: Refund) -> int:
+    """What a refund can still take back of its invoice."""
+    invoice = corrected.invoice
+    left = sum(net + tax for net, tax in left_of_lines(corrected))
+    return max(0, min(refund.amount_minor, invoice.paid_minor - invoice.refunded_minor, left))
+
+
+def _lines_of(corrected: Corrected, refund: Refund, amount: int) -> Sequence[CreditNoteLine]:
+    """The lines as they were asked for; in proportion where those can no longer be had."""
+    left = left_of_lines(corrected)
+    fits = all(line.amount_minor <= sum(left[line.line_no - 1]) for line in refund.lines)
+    return note_lines(corrected, amount, refund.lines if fits and amount == refund.amount_minor else ())
 
 
 def _of_payment(postings: Sequence[Posting], payment: Payment) -> list[Posting]:

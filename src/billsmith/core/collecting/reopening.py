@@ -7,9 +7,17 @@ from typing import Any, Literal
 import msgspec
 from msgspec.structs import replace
 
-from billsmith.core.collecting.plans import failed_plan
+from billsmith.core.collecting.plans import failed_plan, method_of
 from billsmith.core.credits import Credit, returned
-from billsmith.core.decisions import Decision, credit_changed, invoice_changed, posted, row_changed
+from billsmith.core.decisions import (
+    Decision,
+    credit_changed,
+    draw_available,
+    invoice_changed,
+    owing,
+    posted,
+    row_changed,
+)
 from billsmith.core.ids import CreditId, DisputeId, InvoiceId, RefundId
 from billsmith.core.invoices import Invoice
 from billsmith.core.ledger import CUSTOMER_CREDIT, PAYABLE, RECEIVABLE, SUSPENSE, Posting, PostingKind
@@ -57,11 +65,17 @@ def given_back(
 ) -> tuple[Decision, Payment]:
     """Take `amount_minor` of a payment back, in this order, so that nothing that is owed to nobody is created:
 
-    credit of it that is not spent, invoices that it paid (latest first), invoices that its credit paid (latest first).
-    What is left after that (credit that was paid out, moved or has expired) is posted to suspense for a person to see.
-    The payment's version is the caller's to raise.
+    what is in suspense, credit of it that is not spent, invoices that it paid (latest first; not what was refunded
+    already), invoices that its credit paid (latest first). What is left after that (credit that was paid out, moved or
+    has expired) is posted to suspense for a person to see. Other credit is drawn on what is owed again. The payment's
+    version is the caller's to raise.
     """
-    payment, left = paid.payment, amount_minor
+    payment = paid.payment
+    suspended = min(amount_minor, payment.suspended_minor)
+    if suspended:
+        decision = posted(decision, [_posting(source, SUSPENSE, suspended, payment, on)])
+        payment = replace(payment, suspended_minor=payment.suspended_minor - suspended)
+    left = amount_minor - suspended
     for credit in paid.credits:
         part = min(left, credit.remaining_minor)
         if part:
@@ -69,7 +83,8 @@ def given_back(
             left -= part
     invoices = dict(paid.invoices)
     for allocation in sorted(paid.allocations, key=lambda one: one.id.int, reverse=True):
-        part = min(left, allocation.net_minor)
+        of_invoice = invoices[allocation.invoice_id]
+        part = min(left, allocation.net_minor, of_invoice.paid_minor - of_invoice.refunded_minor)
         if part:
             decision, invoices, payment = _allocation_released(
                 decision, allocation, part, payment, invoices, source, on, at
@@ -82,7 +97,7 @@ def given_back(
             left -= part
     if left:
         decision = posted(decision, [_posting(source, SUSPENSE, left, payment, on)])
-    return decision, payment
+    return draw_available(decision, at, on, on=decision.standing.owed), payment
 
 
 def payment_reversed(decision: Decision, paid: Paid, on: date, at: datetime) -> Decision:
@@ -90,18 +105,12 @@ def payment_reversed(decision: Decision, paid: Paid, on: date, at: datetime) -> 
     payment = paid.payment
     # What a refund turned into credit never left as money: the bank takes it, too.
     kept = sum(credit.amount_minor for credit in paid.credits if credit.source == "refund")
-    amount = payment.amount_minor - payment.refunded_minor + kept - payment.lost_minor - payment.reversed_minor
+    gone = payment.refunded_minor - kept + payment.lost_minor + payment.disputed_minor + payment.reversed_minor
+    amount = max(0, payment.amount_minor - gone)
     if payment.direction == "payout":
         return _bounced(decision, paid, on, at)
-    if payment.suspended_minor:
-        decision = posted(
-            decision,
-            [_posting(Source("payment_reversed", payment.account), SUSPENSE, payment.suspended_minor, payment, on)],
-        )
-        amount -= payment.suspended_minor
-        payment = replace(payment, suspended_minor=0, reversed_minor=paid.payment.suspended_minor)
     source = Source("payment_reversed", payment.account, after="failed_try")
-    decision, payment = given_back(decision, replace(paid, payment=payment), amount, source, on, at)
+    decision, payment = given_back(decision, paid, amount, source, on, at)
     payment = replace(
         payment,
         status="reversed",
@@ -121,7 +130,7 @@ def reopened(decision: Decision, invoice: Invoice, source: Source, at: datetime)
         return replace(invoice, status="open", settled_at=None)
     invoice = replace(invoice, status="open", settled_at=None, **COLLECTION_ENDED)
     if source.after == "failed_try":
-        tried_with = invoice.payment_method_id or decision.standing.customer.payment_method_id
+        tried_with = method_of(decision.standing, invoice)
         return failed_plan(decision.standing, invoice, tried_with, REVERSED, 1, at)
     return replace(invoice, collection_state="stopped", collection_reason="reopened")
 
@@ -129,6 +138,9 @@ def reopened(decision: Decision, invoice: Invoice, source: Source, at: datetime)
 def _bounced(decision: Decision, paid: Paid, on: date, at: datetime) -> Decision:
     payment = paid.payment
     invoices = dict(paid.invoices)
+    if payment.suspended_minor:
+        returned_to = Source("payout_bounced", SUSPENSE)
+        decision = posted(decision, [_posting(returned_to, payment.account, payment.suspended_minor, payment, on)])
     for allocation in paid.allocations:
         part = allocation.net_minor
         if not part:
@@ -150,6 +162,7 @@ def _bounced(decision: Decision, paid: Paid, on: date, at: datetime) -> Decision
         status="reversed",
         decline=REVERSED,
         allocated_minor=0,
+        suspended_minor=0,
         reversed_minor=payment.amount_minor,
         version=payment.version + 1,
     )
@@ -178,9 +191,8 @@ def _allocation_released(
     decision = posted(decision, [_posting(source, RECEIVABLE, part, payment, on, invoice)])
     decision = row_changed(decision, _released(allocation, part))
     invoice = reopened(decision, replace(invoice, paid_minor=invoice.paid_minor - part), source, at)
-    decision = invoice_changed(decision, invoice, _told(source))
     return (
-        decision,
+        owing(invoice_changed(decision, invoice, _told(source)), invoice),
         {**invoices, invoice.id: invoice},
         replace(payment, allocated_minor=payment.allocated_minor - part),
     )
@@ -210,7 +222,7 @@ def _use_undone(
     decision = _credit_taken(decision, back, part, payment, source, on)
     invoice = replace(invoice, credit_applied_minor=invoice.credit_applied_minor - part)
     invoice = reopened(decision, invoice, source, at)
-    return invoice_changed(decision, invoice, _told(source)), {**invoices, invoice.id: invoice}
+    return owing(invoice_changed(decision, invoice, _told(source)), invoice), {**invoices, invoice.id: invoice}
 
 
 def _told(source: Source) -> Literal["invoice.payment_reversed", "invoice.reopened"]:

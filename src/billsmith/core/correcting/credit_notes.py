@@ -1,6 +1,6 @@
 """Credit notes: a finalised invoice corrected downwards, line by line. Rule: docs/rules/credit-notes.md"""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from fractions import Fraction
 
@@ -9,7 +9,15 @@ from msgspec.structs import replace
 
 from billsmith.core.correcting.write_offs import write_offs_reversed
 from billsmith.core.credits import new_credit
-from billsmith.core.decisions import Decision, invoice_changed, posted, row_changed, settled_if_paid, with_credit
+from billsmith.core.decisions import (
+    Decision,
+    draw_available,
+    invoice_changed,
+    posted,
+    row_changed,
+    settled_if_paid,
+    with_credit,
+)
 from billsmith.core.ids import CreditId, CreditNoteId
 from billsmith.core.invoices import Invoice, Line
 from billsmith.core.ledger import BILLED_REVENUE, CUSTOMER_CREDIT, RECEIVABLE, TAX_PAYABLE, Posting, PostingKind
@@ -21,7 +29,9 @@ from billsmith.core.payments.corrections import (
     CreditNoteLine,
     WriteOff,
 )
-from billsmith.core.payments.refunds import LineAmount
+from billsmith.core.payments.disputes import Dispute
+from billsmith.core.payments.payment import Allocation
+from billsmith.core.payments.refunds import LineAmount, Refund
 from billsmith.core.text import DESCRIPTION_LENGTH, block_of_text
 
 
@@ -32,6 +42,19 @@ class Corrected(msgspec.Struct, frozen=True, gc=False):
     lines: tuple[Line, ...]
     notes: tuple[CreditNote, ...] = ()
     write_offs: tuple[WriteOff, ...] = ()
+    pending: tuple[Refund, ...] = ()
+    """Refunds of it that have not ended: what they give back is reserved."""
+    held_minor: int = 0
+    """What of its paid part disputes hold, or took at our expense (`held_by_disputes`)."""
+
+
+def held_by_disputes(allocations: Iterable[Allocation], disputes: Iterable[Dispute]) -> int:
+    """What of the payments set against an invoice disputes hold or took: we do not have it, so it is no credit.
+
+    A dispute of a payment of several invoices counts for each of them.
+    """
+    gone = sum(one.amount_minor for one in disputes if one.status == "open" or one.outcome == "expensed")
+    return min(gone, sum(allocation.net_minor for allocation in allocations))
 
 
 def left_of_lines(corrected: Corrected) -> list[tuple[int, int]]:
@@ -100,7 +123,7 @@ def credited(
     owed = min(total, invoice.balance_minor)
     absorbed = min(total - owed, invoice.written_off_minor)
     paid = total - owed - absorbed
-    if paid > invoice.paid_minor - invoice.refunded_minor + invoice.credit_applied_minor - _credited_before(corrected):
+    if paid > _creditable(corrected):
         raise CorrectionRefused("more than what was owed, written off or paid would be taken back")
     if absorbed:
         decision, invoice = write_offs_reversed(decision, invoice, corrected.write_offs, absorbed, on)
@@ -117,7 +140,7 @@ def credited(
     )
     decision = invoice_changed(decision, settled_if_paid(invoice, at), "invoice.corrected")
     if not paid:
-        return decision
+        return draw_available(decision, at, on, on=decision.standing.owed)
     credit = new_credit(
         credit_id, invoice.tenant_id, invoice.customer_id, "credit_note", invoice.currency, paid, on, at,
         invoice_id=invoice.id, reason=note.reason,
@@ -126,7 +149,7 @@ def credited(
         note, paid, CUSTOMER_CREDIT, ("credit_noted_net", "credit_noted_tax"), after_minor=owed + absorbed,
         credit_id=credit_id,
     )  # fmt: skip
-    return with_credit(decision, credit, postings)
+    return draw_available(with_credit(decision, credit, postings), at, on, on=decision.standing.owed)
 
 
 def refund_note(
@@ -156,6 +179,8 @@ def note_postings(
     A line that is divided gives its net first. A negative line is mirrored.
     """
     postings: list[Posting] = []
+    if amount_minor == 0:
+        return postings
     negative = sum(min(line.net_minor, 0) + min(line.tax_minor, 0) for line in note.lines)
     skip, left = (after_minor - negative if after_minor else 0), amount_minor
     for line in _positive_last(note.lines):
@@ -260,6 +285,10 @@ def _note(
     )
 
 
-def _credited_before(corrected: Corrected) -> int:
-    """What of the paid part earlier credit notes turned into credit; what refunds gave back counts by itself."""
-    return sum(note.paid_minor for note in corrected.notes if note.refund_id is None)
+def _creditable(corrected: Corrected) -> int:
+    """What of the paid part can become credit: not given back, reserved, disputed or turned into credit before."""
+    invoice = corrected.invoice
+    before = sum(note.paid_minor for note in corrected.notes if note.refund_id is None)
+    reserved = sum(refund.amount_minor for refund in corrected.pending)
+    settled = invoice.paid_minor - invoice.refunded_minor + invoice.credit_applied_minor
+    return settled - before - reserved - corrected.held_minor

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from billsmith.core.correcting.credit_notes import Corrected, left_of_lines
 from billsmith.core.correcting.write_offs import write_offs_reversed
 from billsmith.core.credits import Credit, returned
-from billsmith.core.decisions import Decision, credit_changed, invoice_changed, posted
+from billsmith.core.decisions import Decision, credit_changed, draw_available, invoice_changed, posted
 from billsmith.core.ids import CreditId
 from billsmith.core.invoices import Invoice
 from billsmith.core.ledger import (
@@ -62,6 +62,8 @@ def void_asked(decision: Decision, voidable: Voidable, rebill: bool, on: date, a
             f"{', '.join(voidable.corrected_by)} corrects this invoice; void that first",
             facts={"corrected_by": voidable.corrected_by[0]},
         )
+    if invoice.has_live_attempt and invoice.direction == "payout":
+        raise CorrectionRefused("a payout is under way; wait for what becomes of it")
     if invoice.has_live_attempt:
         pending = replace(
             invoice,
@@ -72,7 +74,8 @@ def void_asked(decision: Decision, voidable: Voidable, rebill: bool, on: date, a
             version=invoice.version + 1,
         )
         return invoice_changed(decision, pending, "invoice.void_pending")
-    return voided(decision, voidable, rebill, on, at)
+    decision = voided(decision, voidable, rebill, on, at)
+    return draw_available(decision, at, on, on=decision.standing.owed)
 
 
 def voided(decision: Decision, voidable: Voidable, rebill: bool, on: date, at: datetime) -> Decision:
@@ -86,10 +89,10 @@ def voided(decision: Decision, voidable: Voidable, rebill: bool, on: date, at: d
     invoice = replace(invoice, moved_to_credit_minor=0)
     if invoice.written_off_minor:
         decision, invoice = write_offs_reversed(decision, invoice, corrected.write_offs, invoice.written_off_minor, on)
+    latest = {credit.id: credit for credit in decision.credits}
     for draw in voidable.drawn:
-        decision = credit_changed(
-            decision, returned(draw.credit, draw.amount_minor), "credit.returned", [_returned(invoice, draw, on)]
-        )
+        credit = returned(latest.get(draw.credit.id, draw.credit), draw.amount_minor)
+        decision = credit_changed(decision, credit, "credit.returned", [_returned(invoice, draw, on)])
     decision = posted(decision, _mirrored(corrected, on))
     invoice = replace(
         invoice,

@@ -8,7 +8,7 @@ from datetime import date, datetime
 
 from msgspec.structs import replace
 
-from billsmith.core.decisions import Decision, invoice_changed, posted, row_changed
+from billsmith.core.decisions import Decision, draw_available, invoice_changed, owing, posted, row_changed
 from billsmith.core.ids import WriteOffId
 from billsmith.core.invoices import Invoice
 from billsmith.core.ledger import BAD_DEBT, RECEIVABLE, Posting
@@ -88,8 +88,8 @@ def write_offs_reversed(
     return decision, replace(invoice, written_off_minor=invoice.written_off_minor - amount_minor)
 
 
-def write_off_undone(decision: Decision, invoice: Invoice, write_off: WriteOff, on: date) -> Decision:
-    """What still stands of a write-off is owed again; collection waits for somebody to ask for it.
+def write_off_undone(decision: Decision, invoice: Invoice, write_off: WriteOff, on: date, at: datetime) -> Decision:
+    """What still stands of a write-off is owed again; credit is drawn on it, collection waits to be asked for.
 
     Raises CorrectionRefused.
     """
@@ -100,4 +100,5 @@ def write_off_undone(decision: Decision, invoice: Invoice, write_off: WriteOff, 
     if invoice.status == "uncollectible":
         plan = {} if invoice.has_live_attempt else {"collection_state": "stopped", "collection_reason": "reopened"}
         changed = replace(changed, status="open", settled_at=None, **plan)
-    return invoice_changed(decision, changed, "invoice.write_off_reversed")
+    decision = owing(invoice_changed(decision, changed, "invoice.write_off_reversed"), changed)
+    return draw_available(decision, at, on, on=decision.standing.owed)

@@ -13,25 +13,37 @@ CREATE TABLE gateway_accounts (
     metadata jsonb NOT NULL,
     version integer NOT NULL,
     created_at timestamptz NOT NULL,
+    changes_until timestamptz,
+    next_pull_at timestamptz,
     PRIMARY KEY (tenant_id, id),
     CHECK (status = 'paused' OR paused_because IS NULL)
 );
+CREATE UNIQUE INDEX gateway_accounts_id ON gateway_accounts (id);
 CREATE UNIQUE INDEX gateway_accounts_default ON gateway_accounts (tenant_id) WHERE is_default;
 
 CREATE TABLE gateway_events (
     tenant_id uuid NOT NULL,
     gateway_account_id uuid NOT NULL,
     gateway_event_id text NOT NULL,
+    kind text NOT NULL CHECK (kind IN ('operation', 'dispute', 'method', 'other')),
     type text NOT NULL,
+    operation_kind text CHECK (operation_kind IN ('charge', 'capture', 'cancel', 'refund', 'payout')),
+    operation_id text,
+    gateway_id text,
+    happened_at timestamptz NOT NULL,
     headers jsonb NOT NULL,
     body bytea NOT NULL,
     status text NOT NULL CHECK (status IN ('received', 'processed', 'orphan', 'ignored', 'parked')),
     detail text,
+    suspended_minor bigint,
+    currency text CHECK (length(currency) = 3),
     tries integer NOT NULL,
     received_at timestamptz NOT NULL,
     next_try_at timestamptz,
-    PRIMARY KEY (tenant_id, gateway_account_id, gateway_event_id)
+    PRIMARY KEY (tenant_id, gateway_account_id, gateway_event_id),
+    CHECK ((suspended_minor IS NULL) = (currency IS NULL))
 );
+CREATE INDEX gateway_events_object ON gateway_events (tenant_id, gateway_account_id, gateway_id) WHERE status = 'orphan';
 CREATE INDEX gateway_events_due ON gateway_events (next_try_at) WHERE next_try_at IS NOT NULL;
 CREATE INDEX gateway_events_status ON gateway_events (tenant_id, status) WHERE status IN ('orphan', 'parked');
 
@@ -59,6 +71,7 @@ CREATE TABLE payment_methods (
 );
 CREATE INDEX payment_methods_list ON payment_methods (tenant_id, id DESC);
 CREATE INDEX payment_methods_of_customer ON payment_methods (shard, customer_id, id DESC);
+CREATE INDEX payment_methods_setup ON payment_methods (tenant_id, setup_id) WHERE status = 'pending';
 
 ALTER TABLE customers ADD COLUMN payment_method_id uuid;
 ALTER TABLE customers ADD COLUMN collection_policy jsonb;
@@ -156,6 +169,7 @@ CREATE TABLE attempts (
 CREATE INDEX attempts_of_payment ON attempts (shard, payment_id, id);
 CREATE INDEX attempts_due ON attempts (next_check_at) WHERE next_check_at IS NOT NULL;
 CREATE INDEX attempts_unknown ON attempts (tenant_id, id DESC) WHERE status = 'unknown';
+CREATE INDEX attempts_gateway_id ON attempts (tenant_id, gateway_account_id, gateway_id) WHERE gateway_id IS NOT NULL;
 CREATE INDEX attempts_of_method ON attempts (shard, payment_method_id, created_at) WHERE payment_method_id IS NOT NULL;
 
 CREATE TABLE attempt_invoices (
