@@ -137,9 +137,12 @@ CREATE TABLE gateway_accounts (
     metadata jsonb NOT NULL,
     version integer NOT NULL,
     created_at timestamptz NOT NULL,
+    changes_until timestamptz,        -- up to when its changes were pulled, by the tenant's clock
+    next_pull_at timestamptz,         -- by the wall clock; no wake-up of its own, for accounts are few
     PRIMARY KEY (tenant_id, id),
     CHECK (status = 'paused' OR paused_because IS NULL)
 );
+CREATE UNIQUE INDEX gateway_accounts_id ON gateway_accounts (id);  -- a webhook names the account, not the tenant
 CREATE UNIQUE INDEX gateway_accounts_default ON gateway_accounts (tenant_id) WHERE is_default;  -- one default per tenant
 
 -- What gateways told us, as it came: kept before it is answered, read again before it is believed.
@@ -147,16 +150,25 @@ CREATE TABLE gateway_events (
     tenant_id uuid NOT NULL,
     gateway_account_id uuid NOT NULL,
     gateway_event_id text NOT NULL,   -- the gateway's own: a repeat is known by it
-    type text NOT NULL,
-    headers jsonb NOT NULL,
+    kind text NOT NULL CHECK (kind IN ('operation', 'dispute', 'method', 'other')),
+    type text NOT NULL,               -- the gateway's own word
+    operation_kind text CHECK (operation_kind IN ('charge', 'capture', 'cancel', 'refund', 'payout')),  -- where the gateway says so
+    operation_id text,                -- ours, where the gateway echoes it
+    gateway_id text,                  -- the gateway's, of the operation or of the charge in dispute
+    happened_at timestamptz NOT NULL,
+    headers jsonb NOT NULL,           -- without secrets; empty where it was pulled
     body bytea NOT NULL,
     status text NOT NULL CHECK (status IN ('received', 'processed', 'orphan', 'ignored', 'parked')),
     detail text,
+    suspended_minor bigint,           -- of an orphan: what this event moved into suspense, below zero out of it
+    currency text CHECK (length(currency) = 3),
     tries integer NOT NULL,
     received_at timestamptz NOT NULL,
     next_try_at timestamptz,
-    PRIMARY KEY (tenant_id, gateway_account_id, gateway_event_id)
+    PRIMARY KEY (tenant_id, gateway_account_id, gateway_event_id),
+    CHECK ((suspended_minor IS NULL) = (currency IS NULL))
 );
+CREATE INDEX gateway_events_object ON gateway_events (tenant_id, gateway_account_id, gateway_id) WHERE status = 'orphan';  -- what of it is suspended
 CREATE INDEX gateway_events_due ON gateway_events (next_try_at) WHERE next_try_at IS NOT NULL;  -- wake-up
 CREATE INDEX gateway_events_status ON gateway_events (tenant_id, status) WHERE status IN ('orphan', 'parked');  -- what somebody has to look at
 
@@ -244,6 +256,7 @@ CREATE TABLE payment_methods (
 );
 CREATE INDEX payment_methods_list ON payment_methods (tenant_id, id DESC);                       -- GET /v1/payment-methods
 CREATE INDEX payment_methods_of_customer ON payment_methods (shard, customer_id, id DESC);       -- … of one customer
+CREATE INDEX payment_methods_setup ON payment_methods (tenant_id, setup_id) WHERE status = 'pending';  -- which set-up was finished
 
 ------------------------------------------------------------------------------------------------------------ invoices
 
@@ -454,6 +467,7 @@ CREATE TABLE attempts (
 CREATE INDEX attempts_of_payment ON attempts (shard, payment_id, id);                            -- what was tried
 CREATE INDEX attempts_due ON attempts (next_check_at) WHERE next_check_at IS NOT NULL;           -- wake-up
 CREATE INDEX attempts_unknown ON attempts (tenant_id, id DESC) WHERE status = 'unknown';         -- what needs a person
+CREATE INDEX attempts_gateway_id ON attempts (tenant_id, gateway_account_id, gateway_id) WHERE gateway_id IS NOT NULL;  -- what a webhook is about
 CREATE INDEX attempts_of_method ON attempts (shard, payment_method_id, created_at) WHERE payment_method_id IS NOT NULL;  -- tries in the networks' window
 
 -- What of an attempt is meant for which invoice. `live`: money may still move; never two at once for one invoice.
