@@ -13,9 +13,9 @@ import uvicorn
 from billsmith.actions import customers
 from billsmith.actions.calls import Call
 from billsmith.actions.context import Context
+from billsmith.api.app import make_app
 from billsmith.core.customers import CustomerDetails
 from billsmith.core.tenants import Tenant
-from billsmith.wiring import make_api
 from tests.api.conftest import secret_for
 
 SCRIPT = Path(__file__).parents[2] / "examples" / "month_end.py"
@@ -25,7 +25,7 @@ SCRIPT = Path(__file__).parents[2] / "examples" / "month_end.py"
 async def url(context: Context) -> AsyncIterator[str]:
     """The address of a server on the context under test."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = uvicorn.Server(uvicorn.Config(make_api(context), log_config=None, lifespan="off"))
+        server = uvicorn.Server(uvicorn.Config(make_app(context), log_config=None, lifespan="off"))
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         server.should_exit = True

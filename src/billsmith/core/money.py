@@ -15,6 +15,7 @@ LARGEST_AMOUNT = 10**15 - 1
 _EXACT = Context(prec=80, traps=[Inexact])
 _ROUNDED = Context(prec=80, rounding=ROUND_HALF_UP)
 _ONE = Decimal(1)
+_HUNDREDTH = Decimal("0.01")
 
 DECIMAL_PLACES = 12
 LARGEST_DECIMAL = Decimal(10) ** 15
@@ -40,6 +41,8 @@ def is_plain(number: Decimal) -> bool:
 
     A zero is judged by its exponent like any other: 0E+999999 would be printed with a million digits.
     """
+    if number.same_quantum(_ONE) or number.same_quantum(_HUNDREDTH):  # nearly all are: no list of digits for them
+        return -LARGEST_DECIMAL < number < LARGEST_DECIMAL
     exponent = number.as_tuple().exponent
     return (
         isinstance(exponent, int)
