@@ -122,7 +122,8 @@ def dispute(books: MoneyBooks, place: int, amount: int) -> None:
     payment = picked(
         [one for one in books.all(Payment) if one.status == "succeeded" and one.direction == "charge"], place
     )
-    books.dispute(payment, min(amount + 1, payment.amount_minor - payment.disputed_minor - payment.lost_minor))
+    left = payment.amount_minor - payment.disputed_minor - payment.lost_minor
+    books.dispute(payment, min(picked([amount + 1] if left else [], 0), left))
 
 
 def reverse(books: MoneyBooks, place: int, amount: int) -> None:

@@ -211,7 +211,9 @@ def _taken_back(
     remaining = credit.remaining_minor
     if remaining == 0:
         raise CreditUsedUp(f"nothing is left of credit {show_id('credit', credit.id)}")
-    changed = msgspec.structs.replace(credit, **{column: remaining}, version=credit.version + 1)
+    # It may have gone before, and have come back since with a void.
+    gone = getattr(credit, column) + remaining
+    changed = msgspec.structs.replace(credit, **{column: gone}, version=credit.version + 1)
     return changed, Posting(
         kind, CUSTOMER_CREDIT, CREDITS_GRANTED, remaining, credit.currency, accounting_on, credit_id=credit.id
     )
