@@ -4,11 +4,12 @@ import asyncio
 from uuid import UUID
 
 import pytest
+from msgspec.structs import replace
 
 from billsmith.actions import customers, invoices
 from billsmith.actions.calls import Call
 from billsmith.actions.context import Context
-from billsmith.actions.customers import CustomerOwes, ExternalIdTaken
+from billsmith.actions.customers import CustomerOwes, ExternalIdTaken, NumberPrefixTaken
 from billsmith.actions.saving import CustomerNotFound
 from billsmith.core.currencies import UnknownCurrency
 from billsmith.core.customers import (
@@ -259,3 +260,25 @@ async def test_details_of_a_customer_make_the_same_customer_again(context: Conte
     same = (await customers.update_customer(context, call, made.id, lambda _: details_of(made))).fresh
     assert details_of(same) == details_of(made)
     assert same.snapshot_id == made.snapshot_id
+
+
+async def test_a_parent_is_not_deleted_before_its_children(context: Context, call: Call, pool: Pool) -> None:
+    parent = await customer(context, call)
+    child = await customer(context, call, parent_id=parent.id)
+    async with refused(pool, call.tenant, ParentNotAllowed):
+        await customers.delete_customer(context, call, parent.id)
+    await customers.delete_customer(context, call, child.id)
+    assert (await customers.delete_customer(context, call, parent.id)).fresh.deleted_at is not None
+
+
+async def test_no_two_customers_have_numbers_that_begin_alike(context: Context, call: Call, pool: Pool) -> None:
+    first = await customer(context, call, number_prefix="ACME-")
+    other = await customer(context, call)
+    async with refused(pool, call.tenant, NumberPrefixTaken, show_id("customer", first.id)):
+        await customer(context, call, number_prefix="ACME-")
+
+    def change(details: CustomerDetails) -> CustomerDetails:
+        return replace(details, number_prefix="ACME-")
+
+    async with refused(pool, call.tenant, NumberPrefixTaken):
+        await customers.update_customer(context, call, other.id, change)

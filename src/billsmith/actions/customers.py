@@ -13,6 +13,7 @@ from billsmith.actions.saving import CustomerNotFound, lock_standing, record_fac
 from billsmith.core.customers import (
     Customer,
     CustomerDetails,
+    ParentNotAllowed,
     as_party,
     changed_customer,
     check_parent,
@@ -22,7 +23,7 @@ from billsmith.core.customers import (
     new_customer,
     today_of,
 )
-from billsmith.core.decisions import Decision, draw_available
+from billsmith.core.decisions import Decision, Standing, draw_available
 from billsmith.core.facts import Fact, FactType
 from billsmith.core.ids import CustomerId, MalformedId, SnapshotId, TenantId, read_id, shard_of, show_id
 from billsmith.core.ledger import Balance
@@ -49,8 +50,17 @@ class CustomerOwes(Conflict):
     code = "customer_owes"
 
 
+class NumberPrefixTaken(Conflict):
+    """Another customer's invoice numbers begin with this."""
+
+    code = "number_prefix_taken"
+
+
 async def create_customer(context: Context, call: Call, given: CustomerDetails) -> Outcome[Customer]:
-    """A new customer. Raises ExternalIdTaken naming who has it, ParentNotAllowed, Invalid kinds."""
+    """A new customer.
+
+    Raises ExternalIdTaken naming who has it, ParentNotAllowed, PaymentMethodNotFound, Invalid kinds.
+    """
 
     async def verb(connection: Connection, cause: Cause) -> Customer:
         shard = context.ids.any_shard() if given.parent_id is None else shard_of(given.parent_id)
@@ -58,6 +68,10 @@ async def create_customer(context: Context, call: Call, given: CustomerDetails) 
         customer = new_customer(call.tenant, given, CustomerId(ids[0]), SnapshotId(ids[1]), cause.caused_at)
         if given.parent_id is not None:
             await _check_parent(connection, call.tenant.id, given.parent_id)
+        if customer.payment_method_id is not None:  # it has none of its own yet, but its parent may
+            standing = Standing(call.tenant, customer)
+            usable(await method_for(connection, call.tenant, standing, customer.payment_method_id))
+        await _check_prefix(connection, customer)
         await _claim(connection, customer)
         await insert_with_snapshot(connection, context, cause, [customer])
         return customer
@@ -92,6 +106,8 @@ async def update_customer(
             _nothing_open(standing.balances, "its currency is fixed")
         if customer.external_id != before.external_id:
             await _rename(connection, before, customer)
+        if customer.number_prefix != before.number_prefix:
+            await _check_prefix(connection, customer)
         if customer.snapshot_id == snapshot_id:
             await tenant_rows.insert_snapshot(connection, call.tenant.id, snapshot_id, as_party(customer))
         await customer_rows.update_customer(connection, customer)
@@ -108,12 +124,17 @@ async def update_customer(
 
 
 async def delete_customer(context: Context, call: Call, id_: CustomerId) -> Outcome[Customer]:
-    """Never bill this customer again; its documents stay. Raises CustomerNotFound, CustomerDeleted, CustomerOwes."""
+    """Never bill this customer again; its documents stay.
+
+    Raises CustomerNotFound, CustomerDeleted, CustomerOwes, ParentNotAllowed while there are children it pays for.
+    """
 
     async def verb(connection: Connection, cause: Cause) -> Customer:
         standing = await lock_standing(connection, call.tenant, id_)
         customer = deleted_customer(standing.customer, cause.caused_at)
         _nothing_open(standing.balances, "it can't be deleted")
+        if await customer_rows.has_children(connection, customer):
+            raise ParentNotAllowed("this customer is the parent of others; delete those first")
         await customer_rows.update_customer(connection, customer)
         if customer.external_id is not None:
             await customer_rows.release_external_id(connection, call.tenant.id, customer.external_id, customer.id)
@@ -197,6 +218,19 @@ def _meant(reference: str, found: dict[str, CustomerId]) -> CustomerId | NotFoun
 async def _check_parent(connection: Connection, tenant_id: TenantId, parent_id: CustomerId) -> None:
     parent = (await customer_rows.get_customers(connection, tenant_id, [parent_id])).get(parent_id)
     check_parent(parent_id, parent)
+
+
+async def _check_prefix(connection: Connection, customer: Customer) -> None:
+    """Two customers whose numbers read alike can't be told apart. Raises NumberPrefixTaken."""
+    if customer.number_prefix is None:
+        return
+    holder = await customer_rows.find_number_prefix(connection, customer)
+    if holder is not None:
+        shown = show_id("customer", holder)
+        raise NumberPrefixTaken(
+            f"{shown} has the number prefix {customer.number_prefix!r}", pointer="/number_prefix",
+            facts={"existing": shown},
+        )  # fmt: skip
 
 
 async def _claim(connection: Connection, customer: Customer) -> None:

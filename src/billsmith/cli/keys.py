@@ -38,7 +38,7 @@ def create(
         return
     scopes = ", ".join(made.key.scopes)
     screen.print(f"[green]✓[/green] {key_object(made.key).id}  {made.key.name} ({scopes})")
-    screen.print(f"  shown only this once: [bold]{made.secret}[/bold]")
+    screen.print(f"  shown only this once: [bold]{made.secret}[/bold]", soft_wrap=True)
 
 
 @app.command("list")

@@ -103,6 +103,20 @@ async def release_external_id(connection: Connection, tenant_id: TenantId, name:
     await connection.execute(_SQL["release_external_id"], tenant_id, name, id_)
 
 
+async def has_children(connection: Connection, customer: Customer) -> bool:
+    """Whether living customers have this one as their parent."""
+    key = (customer.tenant_id, shard_of(customer.id), customer.id)
+    return bool(await connection.fetchval(_SQL["has_children"], *key))
+
+
+async def find_number_prefix(connection: Connection, customer: Customer) -> CustomerId | None:
+    """Another customer whose numbers begin like this one's."""
+    found = await connection.fetchval(
+        _SQL["find_number_prefix"], customer.tenant_id, customer.number_prefix, customer.id
+    )
+    return None if found is None else CustomerId(found)
+
+
 async def get_balances(connection: Connection | Pool, tenant_id: TenantId, ids: Iterable[UUID]) -> Balances:
     """The stored balances of these customers, by currency; nothing for one that never had any."""
     shards, wanted = split_ids(ids)

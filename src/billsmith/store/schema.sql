@@ -209,6 +209,7 @@ CREATE TABLE customers (
 );
 CREATE INDEX customers_list ON customers (tenant_id, id DESC);                          -- GET /v1/customers
 CREATE INDEX customers_children ON customers (shard, parent_id) WHERE parent_id IS NOT NULL;  -- the children of a parent
+CREATE INDEX customers_number_prefix ON customers (tenant_id, number_prefix) WHERE number_prefix IS NOT NULL;  -- no two alike
 CREATE INDEX customers_labels ON customers USING gin (labels) WHERE labels <> '{}';     -- tags and metadata filters
 
 -- A customer's external id is unique per tenant; customers live in shards, so the names have a table of their own.
@@ -650,7 +651,7 @@ CREATE TABLE transfers (
     to_customer_id uuid,              -- whose the credit side is, where it is another's: credit moved to the parent
     cause_id uuid NOT NULL,           -- who, why, in which request
     PRIMARY KEY (shard, id),
-    CHECK (debit <> credit)
+    CHECK (debit <> credit OR (to_customer_id IS NOT NULL AND to_customer_id <> customer_id))  -- moved credit stays on its account, and becomes another's
 );
 
 -- Customer credit: money we owe the customer. Drawn soonest-expiring, then oldest first.

@@ -73,6 +73,7 @@ CREATE INDEX payment_methods_list ON payment_methods (tenant_id, id DESC);
 CREATE INDEX payment_methods_of_customer ON payment_methods (shard, customer_id, id DESC);
 CREATE INDEX payment_methods_setup ON payment_methods (tenant_id, setup_id) WHERE status = 'pending';
 
+CREATE INDEX customers_number_prefix ON customers (tenant_id, number_prefix) WHERE number_prefix IS NOT NULL;
 ALTER TABLE customers ADD COLUMN payment_method_id uuid;
 ALTER TABLE customers ADD COLUMN collection_policy jsonb;
 
@@ -355,6 +356,8 @@ ALTER TABLE transfers ADD COLUMN dispute_id uuid;
 ALTER TABLE transfers ADD COLUMN credit_note_id uuid;
 ALTER TABLE transfers ADD COLUMN write_off_id uuid;
 ALTER TABLE transfers ADD COLUMN to_customer_id uuid;
+ALTER TABLE transfers DROP CONSTRAINT transfers_check;
+ALTER TABLE transfers ADD CONSTRAINT transfers_check CHECK (debit <> credit OR (to_customer_id IS NOT NULL AND to_customer_id <> customer_id));
 
 ALTER TABLE idempotency_keys ADD COLUMN subject text;
 ALTER TABLE idempotency_keys ADD COLUMN lease_until timestamptz;

@@ -33,6 +33,12 @@ SELECT external_id, customer_id FROM customer_external_ids WHERE tenant_id = $1 
 -- name: release_external_id
 DELETE FROM customer_external_ids WHERE tenant_id = $1 AND external_id = $2 AND customer_id = $3;
 
+-- name: has_children
+SELECT EXISTS (SELECT FROM customers WHERE tenant_id = $1 AND shard = $2 AND parent_id = $3 AND deleted_at IS NULL);
+
+-- name: find_number_prefix
+SELECT id FROM customers WHERE tenant_id = $1 AND number_prefix = $2 AND id <> $3 LIMIT 1;
+
 -- name: get_balances
 SELECT customer_id, customer_balances.currency, receivable_minor, credit_minor, payable_minor
 FROM unnest($2::smallint[], $3::uuid[]) AS wanted (shard, customer)
