@@ -183,6 +183,7 @@ async def test_a_child_lives_in_the_shard_of_its_parent_and_one_level_is_allowed
         await change(context, call, child, parent_id=None)
     async with refused(pool, other.tenant, ParentNotAllowed):
         await customer(context, other, parent_id=parent.id)
+    await customers.delete_customer(context, call, child.id)
     await customers.delete_customer(context, call, parent.id)
     async with refused(pool, tenant, ParentNotAllowed):
         await customer(context, call, parent_id=parent.id)
