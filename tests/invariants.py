@@ -1,81 +1,36 @@
 """What always holds, checked from raw tables by code that shares nothing with the source: rows are loaded and counted.
 
 Every test that moves money ends with `await assert_holds(connection, tenant.id)`. A further invariant is one function
-below, listed in INVARIANTS, and one planted error in tests/verify/planted.py that it must name.
+below or in money_invariants.py, listed in INVARIANTS, and one planted error in tests/verify/ that it must name.
 """
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 from uuid import UUID
 
 import asyncpg
-from asyncpg.pool import PoolConnectionProxy
 
-if TYPE_CHECKING:  # the stubs know these as generic, the classes themselves are not
-    Row: TypeAlias = asyncpg.Record
-    Connection: TypeAlias = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
-    Pool: TypeAlias = asyncpg.Pool[asyncpg.Record]
-else:
-    Row = asyncpg.Record
-    Connection = asyncpg.Connection
-    Pool = asyncpg.Pool
+from tests import money_invariants as money
+from tests.raw_rows import (
+    ACCOUNTS,
+    BILLED,
+    CHANGEABLE,
+    CREDIT_FIGURES,
+    INVOICE_FIGURES,
+    MIRRORED,
+    SETTLING,
+    Connection,
+    Pool,
+    Row,
+    Rows,
+    grouped,
+    into,
+)  # fmt: skip
 
 Finalised: TypeAlias = dict[UUID, str]
 """Finalised invoices with everything that is fixed about them, as text."""
-
-# Which account a kind of transfer takes from and which it gives to. The billed ones are mirrored for a negative line.
-ACCOUNTS = {
-    "net_billed": ("receivable", "billed_revenue"),
-    "tax_billed": ("receivable", "tax_payable"),
-    "payout_billed": ("payout_cost", "payable"),
-    "negative_total": ("receivable", "customer_credit"),
-    "credit_drawn": ("customer_credit", "receivable"),
-    "credit_granted": ("credits_granted", "customer_credit"),
-    "credit_expired": ("customer_credit", "credits_granted"),
-    "credit_deleted": ("customer_credit", "credits_granted"),
-}
-BILLED = {"net_billed", "tax_billed", "payout_billed"}
-
-# Where each kind of transfer is counted: the figure of its invoice, its sign there, and the figure of its credit.
-INVOICE_FIGURES = {"credit_drawn": ("credit_applied_minor", 1), "negative_total": ("moved_to_credit_minor", -1)}
-CREDIT_FIGURES = {
-    "credit_granted": "amount_minor",
-    "negative_total": "amount_minor",
-    "credit_drawn": "drawn_minor",
-    "credit_expired": "expired_minor",
-    "credit_deleted": "deleted_minor",
-}
-SETTLING = (
-    "paid_minor", "credit_applied_minor", "credit_noted_minor", "written_off_minor", "voided_minor",
-    "moved_to_credit_minor", "absorbed_minor",
-)  # fmt: skip
-CHANGEABLE = (
-    "status", "collection_state", "metadata", "tags", "labels", "version", "settled_at", "balance_minor", *SETTLING
-)  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Rows:
-    """The rows of one tenant, or of all, as they were at one instant."""
-
-    customers: list[Row]
-    customer_balances: list[Row]
-    invoices: list[Row]
-    invoice_lines: list[Row]
-    transfers: list[Row]
-    credits: list[Row]
-    invoice_numbers: list[Row]
-    number_series: list[Row]
-    events: list[Row]
-    event_numbers: list[Row]
-    event_series: list[Row]
-    outbox: list[Row]
-    causes: list[Row]
-    api_keys: list[Row]
-    tenants: list[Row]
 
 
 async def check(
@@ -109,7 +64,8 @@ async def finalised(database: Connection | Pool, tenant_id: UUID | None = None) 
     """The finalised invoices as they are now, to be given to `check` later."""
     rows = await database.fetch(
         """
-        SELECT id, (to_jsonb(invoices) - $2::text[])::text || ' number ' || coalesce(number, 'none') || (
+        SELECT id, jsonb_strip_nulls(to_jsonb(invoices) - $2::text[])::text
+            || ' number ' || coalesce(number, 'none') || (
             SELECT coalesce(jsonb_agg(to_jsonb(lines) ORDER BY line_no), '[]')::text FROM invoice_lines AS lines
             WHERE lines.shard = invoices.shard AND lines.invoice_id = invoices.id
         ) AS fixed
@@ -133,18 +89,27 @@ async def _load(connection: Connection, table: str, tenant_id: UUID | None) -> l
 
 def _each_transfer_is_between_its_accounts(rows: Rows) -> Iterator[str]:
     for row in rows.transfers:
-        pair = (row["debit"], row["credit"])
-        meant = ACCOUNTS.get(row["kind"])
-        mirrored = row["kind"] in BILLED and meant == pair[::-1]
-        if row["amount_minor"] <= 0 or pair[0] == pair[1] or (meant != pair and not mirrored):
-            yield f"transfer {row['id']} ({row['kind']}) moves {row['amount_minor']} from {pair[0]} to {pair[1]}"
+        debit, credit = row["debit"], row["credit"]
+        debits, credits_ = ACCOUNTS.get(row["kind"], ((), ()))
+        fits = debit in debits and credit in credits_
+        mirrored = row["kind"] in MIRRORED and credit in debits and debit in credits_
+        elsewhere = row["to_customer_id"] not in (None, row["customer_id"])
+        # Credit that moves to the parent stays on its account, and nothing else goes to another customer.
+        if (
+            row["amount_minor"] <= 0
+            or not (fits or mirrored)
+            or (debit == credit or elsewhere) != (row["kind"] == "credit_moved" and debit == credit and elsewhere)
+        ):
+            yield f"transfer {row['id']} ({row['kind']}) moves {row['amount_minor']} from {debit} to {credit}"
 
 
 def _balances_are_the_sums_of_transfers(rows: Rows) -> Iterator[str]:
     moved: Counter[tuple[UUID, str, str]] = Counter()
     for row in rows.transfers:
+        if row["customer_id"] is None:
+            continue  # nobody's yet
         moved[row["customer_id"], row["currency"], row["debit"]] += row["amount_minor"]
-        moved[row["customer_id"], row["currency"], row["credit"]] -= row["amount_minor"]
+        moved[row["to_customer_id"] or row["customer_id"], row["currency"], row["credit"]] -= row["amount_minor"]
     stored = {(row["customer_id"], row["currency"]): row for row in rows.customer_balances}
     for customer_id, currency in stored.keys() | {key[:2] for key in moved}:
         balance = stored.get((customer_id, currency))
@@ -165,7 +130,7 @@ def _balances_are_what_invoices_and_credits_leave(rows: Rows) -> Iterator[str]:
         column = "receivable_minor" if row["direction"] == "charge" else "payable_minor"
         left[row["customer_id"], row["currency"], column] += row["balance_minor"]
     for row in rows.credits:
-        left[row["customer_id"], row["currency"], "credit_minor"] += row["remaining_minor"]
+        left[row["customer_id"], row["currency"], "credit_minor"] += row["remaining_minor"] + row["reserved_minor"]
     for row in rows.customer_balances:
         for column in ("receivable_minor", "credit_minor", "payable_minor"):
             left[row["customer_id"], row["currency"], column] -= row[column]
@@ -178,7 +143,7 @@ def _balances_are_what_invoices_and_credits_leave(rows: Rows) -> Iterator[str]:
 
 
 def _totals_are_the_sums_of_lines(rows: Rows) -> Iterator[str]:
-    lines = _grouped(rows.invoice_lines, "invoice_id")
+    lines = grouped(rows.invoice_lines, "invoice_id")
     for row in rows.invoices:
         of_invoice = lines.pop(row["id"], [])
         for column in ("net_minor", "tax_minor", "total_minor"):
@@ -202,16 +167,16 @@ def _lines_add_up(rows: Rows) -> Iterator[str]:
 
 
 def _invoices_are_what_was_posted(rows: Rows) -> Iterator[str]:
-    transfers = _grouped(rows.transfers, "invoice_id")
+    transfers = grouped(rows.transfers, "invoice_id")
     for row in rows.invoices:
         posted: Counter[str] = Counter(dict.fromkeys(SETTLING, 0))
         balance = total = 0
         account, side = ("receivable", 1) if row["direction"] == "charge" else ("payable", -1)
         for transfer in transfers.get(row["id"], []):
             if transfer["kind"] in INVOICE_FIGURES:
-                figure, sign = INVOICE_FIGURES[transfer["kind"]]
-                posted[figure] += sign * transfer["amount_minor"]
-            signed = side * _into(transfer, account)
+                figure, of, sign = INVOICE_FIGURES[transfer["kind"]]
+                posted[figure] += sign * into(transfer, of)
+            signed = side * into(transfer, account)
             balance += signed
             total += signed if transfer["kind"] in BILLED else 0
         different = [f"{figure} {row[figure]}" for figure in SETTLING if row[figure] != posted[figure]]
@@ -225,8 +190,8 @@ def _each_line_was_posted_once(rows: Rows) -> Iterator[str]:
     drafts = {row["id"] for row in rows.invoices if row["finalised_at"] is None}
     posted: dict[tuple[UUID, int], dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
     for transfer in rows.transfers:
-        if transfer["line_no"] is not None:
-            signed = _into(transfer, "receivable") - _into(transfer, "payable")
+        if transfer["line_no"] is not None and transfer["kind"] in BILLED:
+            signed = into(transfer, "receivable") - into(transfer, "payable")
             posted[transfer["invoice_id"], transfer["line_no"]][transfer["kind"]].append(signed)
     for row in rows.invoice_lines:
         found = posted.pop((row["invoice_id"], row["line_no"]), {})
@@ -245,8 +210,8 @@ def _states_follow_from_balances(rows: Rows) -> Iterator[str]:
         holds = {
             "draft": row["finalised_at"] is None,
             "open": balance > 0,
-            "paid": ended and not row["voided_minor"] and not row["written_off_minor"],
-            "void": ended and row["voided_minor"] > 0,
+            "paid": ended and row["rebill"] is None and not row["written_off_minor"],
+            "void": ended and row["voided_minor"] == row["total_minor"] - row["credit_noted_minor"],
             "uncollectible": ended and row["written_off_minor"] > 0,
         }.get(row["status"], True)
         if not holds or balance != row["balance_minor"] or balance < 0 or ended != (row["settled_at"] is not None):
@@ -254,22 +219,38 @@ def _states_follow_from_balances(rows: Rows) -> Iterator[str]:
 
 
 def _credits_are_what_was_posted(rows: Rows) -> Iterator[str]:
-    transfers = _grouped(rows.transfers, "credit_id")
+    transfers = grouped(rows.transfers, "credit_id")
+    reserved: Counter[UUID] = Counter()
+    for row in rows.refunds:
+        if row["status"] == "pending" and row["invoice_id"] is None and row["credit_id"] is not None:
+            reserved[row["credit_id"]] += row["amount_minor"]
     for row in rows.credits:
         posted: Counter[str] = Counter()
         for transfer in transfers.pop(row["id"], []):
-            posted[CREDIT_FIGURES.get(transfer["kind"], "unknown")] += transfer["amount_minor"]
-        remaining = posted["amount_minor"] - posted["drawn_minor"] - posted["expired_minor"] - posted["deleted_minor"]
-        figures = {**dict.fromkeys(CREDIT_FIGURES.values(), 0), **posted, "remaining_minor": remaining}
-        if remaining < 0 or any(figures[column] != row[column] for column in figures if column != "unknown"):
+            if transfer["kind"] == "credit_moved":
+                posted["moved_minor"] += transfer["amount_minor"]
+                continue
+            figure, sign = CREDIT_FIGURES.get(transfer["kind"], ("unknown", 0))
+            posted[figure] += sign * into(transfer, "customer_credit")
+        if row["source"] == "moved":
+            posted["amount_minor"] = row["amount_minor"]  # its transfer names the child's credit
+        figures = {
+            **dict.fromkeys((figure for figure, _ in CREDIT_FIGURES.values()), 0), "moved_minor": 0, **posted,
+            "reserved_minor": reserved.pop(row["id"], 0),
+        }  # fmt: skip
+        gone = sum(amount for figure, amount in figures.items() if figure not in ("amount_minor", "unknown"))
+        figures["remaining_minor"] = figures["amount_minor"] - gone
+        wrong = any(figures[column] != row[column] for column in figures if column != "unknown")
+        if figures["remaining_minor"] < 0 or wrong:
             yield f"credit {row['id']} is not what was posted: {figures}"
     yield from (f"transfers of credit {credit_id}, which is not there" for credit_id in transfers)
+    yield from (f"refunds of credit {credit_id}, which is not there" for credit_id in reserved)
 
 
 def _numbers_have_no_gaps(rows: Rows) -> Iterator[str]:
     following = {(row["tenant_id"], row["series"]): row["next_sequence"] for row in rows.number_series}
     taken: dict[tuple[UUID, str], list[int]] = defaultdict(list)
-    for row in rows.invoice_numbers:
+    for row in (*rows.invoice_numbers, *rows.credit_note_numbers):
         taken[row["tenant_id"], row["series"]].append(row["sequence"])
     for key in following.keys() | taken.keys():
         if sorted(taken[key]) != list(range(1, following.get(key, 0))):
@@ -281,8 +262,12 @@ def _numbers_have_no_gaps(rows: Rows) -> Iterator[str]:
         if found != (row["status"] not in unnumbered):
             yield f"invoice {row['id']} is {row['status']} and has {found} numbers"
     yield from (f"the number of invoice {invoice_id}, which is not there" for invoice_id in numbers)
-    texts = Counter((row["tenant_id"], row["number"]) for row in rows.invoice_numbers)
-    yield from (f"{number} is printed {times} times" for (_, number), times in texts.items() if times > 1)
+    notes = Counter(row["credit_note_id"] for row in rows.credit_note_numbers)
+    notes.subtract(row["id"] for row in rows.credit_notes)
+    yield from (f"credit note {id_} has {1 + times} numbers" for id_, times in notes.items() if times)
+    for found_numbers in (rows.invoice_numbers, rows.credit_note_numbers):
+        texts = Counter((row["tenant_id"], row["number"]) for row in found_numbers)
+        yield from (f"{number} is printed {times} times" for (_, number), times in texts.items() if times > 1)
 
 
 # ------------------------------------------------------------------------------------------------------------- events
@@ -290,7 +275,7 @@ def _numbers_have_no_gaps(rows: Rows) -> Iterator[str]:
 
 def _events_are_numbered_without_gaps(rows: Rows) -> Iterator[str]:
     following = {row["tenant_id"]: row["next_sequence"] for row in rows.event_series}
-    taken = _grouped(rows.event_numbers, "tenant_id")
+    taken = grouped(rows.event_numbers, "tenant_id")
     for tenant in rows.tenants:
         found = sorted(row["sequence"] for row in taken.pop(tenant["id"], []))
         if found != list(range(1, following.get(tenant["id"], 0))):
@@ -314,11 +299,25 @@ def _events_tell_every_version_in_order(rows: Rows) -> Iterator[str]:
     for event_id in _told(rows):
         if event_id in events:
             versions[events[event_id]["object_id"]].append(events[event_id]["object_version"])
-    objects = [*rows.invoices, *rows.customers, *rows.credits, *rows.tenants]
+    objects = [
+        *rows.invoices, *rows.customers, *rows.credits, *rows.tenants, *rows.payments, *rows.disputes,
+        *rows.credit_notes, *rows.write_offs, *rows.payment_methods, *rows.gateway_accounts,
+    ]  # fmt: skip
+    refunds = {row["id"]: row for row in rows.refunds}
+    operations = {row["id"] for row in rows.operations}
     stored = {row["id"]: row["version"] for row in objects}
     stored |= {row["id"]: 1 if row["revoked_at"] is None else 2 for row in rows.api_keys}
-    for object_id in stored.keys() | versions.keys():
+    # Methods and accounts may be put there by a test's stage; what was told of them is right all the same.
+    made = {row["id"] for row in (*rows.payment_methods, *rows.gateway_accounts)}
+    stored = {id_: version for id_, version in stored.items() if id_ not in made or id_ in versions}
+    for object_id in stored.keys() | versions.keys() | refunds.keys():
         told = versions.get(object_id, [])
+        if object_id in operations:
+            continue  # told when it starts and when it ends
+        if object_id in refunds:  # how often it was sent is not told
+            if told != sorted(set(told)) or not told or told[-1] > refunds[object_id]["version"]:
+                yield f"refund {object_id} is at version {refunds[object_id]['version']}, told as {told}"
+            continue
         if told != list(range(1, len(told) + 1)):
             yield f"the versions of {object_id} are told as {told}"
         if stored.get(object_id) != (None if object_id in ended else len(told)):
@@ -334,6 +333,7 @@ def _nothing_crosses_tenants(rows: Rows) -> Iterator[str]:
     customers = {row["id"]: row for row in rows.customers}
     invoices = {row["id"]: row for row in rows.invoices}
     credits_ = {row["id"]: row for row in rows.credits}
+    payments = {row["id"]: row for row in rows.payments}
     causes = {row["id"]: row for row in rows.causes}
     owned = {
         "invoice": (rows.invoices, {"customer_id": customers}),
@@ -341,6 +341,16 @@ def _nothing_crosses_tenants(rows: Rows) -> Iterator[str]:
         "balance": (rows.customer_balances, {"customer_id": customers}),
         "credit": (rows.credits, {"customer_id": customers, "invoice_id": invoices}),
         "number": (rows.invoice_numbers, {"invoice_id": invoices}),
+        "method": (rows.payment_methods, {"customer_id": customers}),
+        "payment": (rows.payments, {"customer_id": customers}),
+        "attempt": (rows.attempts, {"customer_id": customers}),
+        "share": (rows.attempt_invoices, {"invoice_id": invoices}),
+        "draw": (rows.credit_draws, {"invoice_id": invoices, "credit_id": credits_}),
+        "allocation": (rows.allocations, {"customer_id": customers, "invoice_id": invoices}),
+        "refund": (rows.refunds, {"customer_id": customers}),
+        "dispute": (rows.disputes, {"customer_id": customers, "payment_id": payments}),
+        "credit note": (rows.credit_notes, {"customer_id": customers, "invoice_id": invoices}),
+        "write-off": (rows.write_offs, {"customer_id": customers, "invoice_id": invoices}),
         "event": (rows.events, {"customer_id": customers, "cause_id": causes}),
         "customer": (rows.customers, {"parent_id": customers}),
         "transfer": (
@@ -359,7 +369,21 @@ def _nothing_crosses_tenants(rows: Rows) -> Iterator[str]:
 
 def _rows_live_in_their_shard(rows: Rows) -> Iterator[str]:
     placed = {
-        "id": [*rows.customers, *rows.invoices, *rows.transfers, *rows.credits, *rows.events],
+        "id": [
+            *rows.customers,
+            *rows.invoices,
+            *rows.transfers,
+            *rows.credits,
+            *rows.events,
+            *rows.payments,
+            *rows.attempts,
+            *rows.allocations,
+            *rows.refunds,
+            *rows.disputes,
+            *rows.credit_notes,
+            *rows.write_offs,
+            *rows.payment_methods,
+        ],
         "customer_id": [*rows.customer_balances, *rows.transfers, *rows.invoices, *rows.credits],
         "invoice_id": rows.invoice_lines,
         "event_id": rows.event_numbers,
@@ -382,6 +406,14 @@ INVARIANTS: dict[str, Invariant] = {
     "lines are posted once": _each_line_was_posted_once,
     "states follow from balances": _states_follow_from_balances,
     "credits are what was posted": _credits_are_what_was_posted,
+    "draws are what was posted": money.draws_are_what_was_posted,
+    "payments are what was posted": money.payments_are_what_was_posted,
+    "refunded is within captured": money.refunds_stay_within_what_was_captured,
+    "refunds are what was posted": money.refunds_are_what_was_posted,
+    "credit notes are what was posted": money.credit_notes_are_what_was_posted,
+    "write-offs are what was posted": money.write_offs_are_what_was_posted,
+    "disputes are what was posted": money.disputes_are_what_was_posted,
+    "at most one live charge per invoice": money.at_most_one_live_charge_per_invoice,
     "numbers have no gaps": _numbers_have_no_gaps,
     "events have no gaps": _events_are_numbered_without_gaps,
     "one event per fact": _each_event_is_told_once,
@@ -396,22 +428,6 @@ def _changed(earlier: Finalised, now: Finalised) -> Iterator[str]:
     for invoice_id, fixed in earlier.items():
         if now.get(invoice_id) != fixed:
             yield f"invoice {invoice_id} was {fixed}, is {now.get(invoice_id)}"
-
-
-def _grouped(rows: Iterable[Row], column: str) -> dict[UUID, list[Row]]:
-    groups: dict[UUID, list[Row]] = {}
-    for row in rows:
-        if row[column] is not None:
-            groups.setdefault(row[column], []).append(row)
-    return groups
-
-
-def _into(transfer: Row, account: str) -> int:
-    """What the transfer adds to the account's debit side."""
-    amount: int = transfer["amount_minor"]
-    if transfer["debit"] == account:
-        return amount
-    return -amount if transfer["credit"] == account else 0
 
 
 def _told(rows: Rows) -> Iterator[UUID]:

@@ -30,6 +30,7 @@ from billsmith.core.invoices import Adjustment, Document, InvoiceDetails, Item
 from billsmith.core.periods import Period
 from billsmith.core.taxes import Tax
 from billsmith.core.tenants import NewTenant, Scope, Tenant, TenantSettings
+from tests.verify.money_world import move_money
 
 VAT = Tax(Decimal(19))
 CONTAINED = Tax(Decimal(7), inclusive=True)
@@ -58,6 +59,7 @@ async def build(context: Context, clock: FixedClock) -> World:
         await _drafts(context, call, ada)
         await _family(context, call, ada)
         await _import(context, call)
+        await move_money(context, call, VAT, ada)
     return World(first, second)
 
 
