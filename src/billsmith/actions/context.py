@@ -2,6 +2,7 @@
 
 import msgspec
 
+from billsmith.actions.pacing import Pacing
 from billsmith.clock import Clock
 from billsmith.gateways.registry import Registry
 from billsmith.ids import IdMaker
@@ -17,3 +18,5 @@ class Context(msgspec.Struct, frozen=True):
     ids: IdMaker
     gateways: Registry
     vault: Vault
+    pacing: Pacing = msgspec.field(default_factory=Pacing)
+    """How fast each gateway account is called."""

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from billsmith.core.payments.results import OperationResult, OperationStatus
 from billsmith.gateways.amounts import NotRepresentable
 from billsmith.gateways.port import (
+    Capabilities,
     Gateway,
     GatewayAccount,
     GatewayError,
@@ -83,6 +84,19 @@ async def find(
         assert_no_transaction=assert_no_transaction,
         timeout_seconds=timeout_seconds,
     )
+
+
+def capabilities_of(gateway: Gateway, account: GatewayAccount) -> Capabilities:
+    """What the account can do. Raises one of the port's exceptions, nothing else."""
+    try:
+        found = gateway.capabilities(account)
+    except NAMED:
+        raise
+    except Exception as error:
+        raise OutcomeUnknown(f"the gateway's plugin failed: {type(error).__name__}") from error
+    if not isinstance(found, Capabilities):
+        raise OutcomeUnknown(f"the gateway's plugin answered with a {type(found).__name__}")
+    return found
 
 
 async def call_gateway(

@@ -148,9 +148,35 @@ async def count_unknown(connection: Connection | Pool) -> int:
     return int(await connection.fetchval(_ATTEMPTS["count_unknown"]))
 
 
+async def count_live_of_account(connection: Connection, tenant_id: TenantId, account_id: GatewayAccountId) -> int:
+    """How many operations of a gateway account are not decided."""
+    return int(await connection.fetchval(_ATTEMPTS["count_live_of_account"], tenant_id, account_id))
+
+
+async def count_sent_of_method(connection: Connection | Pool, tenant_id: TenantId, method_id: PaymentMethodId) -> int:
+    """How many calls are under way with a payment method."""
+    values = (tenant_id, shard_of(method_id), method_id)
+    return int(await connection.fetchval(_ATTEMPTS["count_sent_of_method"], *values))
+
+
+async def find_attempts_at_gateway(
+    connection: Connection | Pool, tenant_id: TenantId, account_id: GatewayAccountId, gateway_id: str
+) -> list[AttemptId]:
+    """The attempts that a gateway knows by this id, oldest first."""
+    rows = await connection.fetch(_ATTEMPTS["find_attempts_at_gateway"], tenant_id, account_id, gateway_id)
+    return [row["id"] for row in rows]
+
+
 async def cut_off_attempts(connection: Connection | Pool, wall: datetime, limit: int) -> list[Due]:
     """Attempts of all tenants whose call has not come back and whose lease has passed."""
-    return [Due(*row) for row in await connection.fetch(_ATTEMPTS["checks_due"], wall, limit)]
+    return [Due(*row) for row in await connection.fetch(_ATTEMPTS["cut_off"], wall, limit)]
+
+
+async def cut_off_attempts_of(
+    connection: Connection | Pool, tenant_id: TenantId, wall: datetime, limit: int
+) -> list[Due]:
+    """The same of one tenant."""
+    return [Due(*row) for row in await connection.fetch(_ATTEMPTS["cut_off_of_tenant"], tenant_id, wall, limit)]
 
 
 async def checks_due(

@@ -9,11 +9,12 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
-from billsmith.actions.calls import Begun, Call, ClockMoving, Outcome, carry_out, carry_out_in_steps
+from billsmith.actions.calls import Begun, Call, Outcome, carry_out, carry_out_in_steps
 from billsmith.actions.context import Context
 from billsmith.actions.money.attempts import LEASE, Sending, new_ids, send_and_record
+from billsmith.actions.money.recovery import recover_first
+from billsmith.actions.money.sweeping import in_halves, of_each_tenant
 from billsmith.actions.saving import (
-    CustomerNotFound,
     InvoiceNotFound,
     Standings,
     lock_standing,
@@ -22,29 +23,32 @@ from billsmith.actions.saving import (
     save,
 )
 from billsmith.core.collecting.plans import begun, collectable, default_given, held, method_given, method_of
+from billsmith.core.collecting.stopping import stopped
 from billsmith.core.decisions import Decision, Standing, invoice_changed
 from billsmith.core.facts import Fact
-from billsmith.core.ids import CustomerId, InvoiceId, find_id, shard_of, show_id
+from billsmith.core.ids import CustomerId, InvoiceId, find_id, show_id
 from billsmith.core.invoices import Document, Invoice
 from billsmith.core.payments.methods import GatewayAccount, GatewayAccountUnusable, PaymentMethod
-from billsmith.core.payments.payment import Attempt, Payment
+from billsmith.core.payments.payment import Attempt, NotCollectable, Payment
 from billsmith.core.tenants import Tenant
-from billsmith.errors import BillsmithError, NotFound
+from billsmith.errors import BillsmithError, NotFound, Unavailable
 from billsmith.store import customers as customer_rows
 from billsmith.store import invoices as invoice_rows
 from billsmith.store import payment_methods as method_rows
-from billsmith.store import tenants as tenant_rows
 from billsmith.store.events import Cause
 from billsmith.store.invoices import DueInvoice, Uncollectable
-from billsmith.store.pool import Connection, DatabaseUnavailable
+from billsmith.store.pool import Connection
 
 SWEEP = 1000
 """Invoices looked at in one go of the sweep."""
 BATCH = 100
 """Customers whose attempts begin, and are recorded, in one transaction."""
 BATCHES_AT_ONCE = 6
-PAUSED_FOR = timedelta(minutes=15)
-"""Until an invoice whose gateway account is paused is looked at again."""
+PACED_SECONDS = 20
+"""No more is begun at once than an account with a rate bears within this time, well inside the attempts' leases."""
+LEFT_ALONE_FOR = timedelta(minutes=5)
+"""Until an invoice whose gateway can't be reached is tried again."""
+LONGEST_REASON = 200
 
 
 class PaymentMethodNotFound(NotFound):
@@ -59,6 +63,7 @@ async def collect_invoice(context: Context, call: Call, id_: UUID) -> Outcome[Do
     async def begin(connection: Connection, cause: Cause) -> Begun[Document]:
         standing, invoice = await _lock(connection, call.tenant, id_)
         collectable(standing, invoice)
+        _still_billed(standing, invoice)
         sendings, problems = await begin_charges(
             connection, context, cause, {standing.customer.id: standing}, [invoice], asked=True
         )
@@ -66,6 +71,7 @@ async def collect_invoice(context: Context, call: Call, id_: UUID) -> Outcome[Do
             raise problems[0]
         return await begun_document(connection, call.tenant, id_, sendings)
 
+    await recover_first(context, call, invoice_ids=[id_])
     return await charge_in_steps(context, call, begin)
 
 
@@ -85,6 +91,7 @@ async def give_method(context: Context, call: Call, id_: UUID, method_id: UUID, 
             await make_default(connection, context, cause, decision.standing, method)
         return await begin_scheduled(connection, context, cause, call.tenant, id_)
 
+    await recover_first(context, call, invoice_ids=[id_])
     return await charge_in_steps(context, call, begin)
 
 
@@ -138,7 +145,7 @@ async def begin_charges(
         decision = decisions.get(first.customer_id, Decision(standings[first.customer_id]))
         method_id = wanted[first.id]
         method = None if method_id is None else methods.get(method_id)
-        problem = _problem(method, accounts)
+        problem = _problem(context, method, accounts, asked=asked)
         if problem is not None:
             problems.append(problem)
             if not asked:
@@ -163,18 +170,7 @@ async def begin_charges(
 async def collect_due(context: Context) -> int:
     """Charge what is due for all who live in the real time; how many invoices were looked at."""
     due = await invoice_rows.collect_due(context.pool, context.clock.wall(), SWEEP)
-    owners = await tenant_rows.get_tenants(context.pool, {one.tenant_id for one in due})
-    by_tenant: dict[Any, list[DueInvoice]] = {}
-    for one in due:
-        by_tenant.setdefault(one.tenant_id, []).append(one)
-    for tenant_id, of_tenant in by_tenant.items():
-        tenant = owners[tenant_id]
-        request_id = show_id("request", context.ids.new(shard_of(tenant_id)))
-        try:
-            await collect_these(context, Call(tenant, "worker", request_id, "due"), of_tenant)
-        except ClockMoving:
-            continue  # the advance does it
-    return len(due)
+    return await of_each_tenant(context, due, collect_these, "due")
 
 
 async def collect_due_of(context: Context, call: Call) -> int:
@@ -185,15 +181,18 @@ async def collect_due_of(context: Context, call: Call) -> int:
 
 
 async def collect_these(context: Context, call: Call, due: Sequence[DueInvoice]) -> None:
-    """Charge these invoices of one tenant, in batches; a batch that the database refuses is tried in halves."""
+    """Charge these invoices of one tenant, in batches; a batch that is refused is tried in halves.
+
+    One that can't be charged is parked. No more are begun than can be sent in time: the rest is due at the next look.
+    """
     room = asyncio.Semaphore(BATCHES_AT_ONCE)
 
     async def batch(part: Sequence[DueInvoice]) -> None:
         async with room:
             await _collect_batch(context, call, part)
 
-    parts = _parts(due)
-    results = await asyncio.gather(*(batch(part) for part in parts), return_exceptions=True)
+    most = await _most_at_once(context, call.tenant)
+    results = await asyncio.gather(*(batch(part) for part in _parts(due[:most])), return_exceptions=True)
     for result in results:
         if isinstance(result, BaseException):
             raise result
@@ -282,37 +281,65 @@ async def _lock(connection: Connection, tenant: Tenant, id_: UUID) -> tuple[Stan
 
 
 async def _collect_batch(context: Context, call: Call, due: Sequence[DueInvoice]) -> None:
-    async def verb(connection: Connection, cause: Cause) -> list[Sending]:
-        standings = await lock_standings(connection, call.tenant, {one.customer_id for one in due})
-        locked = await invoice_rows.lock_invoices(connection, call.tenant.id, [one.id for one in due])
-        ready = [invoice for invoice in locked.values() if _is_due(invoice, cause) and invoice.customer_id in standings]
-        sendings, _ = await begin_charges(connection, context, cause, standings, ready)
-        return sendings
+    sendings: list[Sending] = []
+
+    async def begin(part: Sequence[DueInvoice]) -> int:
+        async def verb(connection: Connection, cause: Cause) -> list[Sending]:
+            return await _begin_due(connection, context, cause, call.tenant, part)
+
+        begun_ = (await carry_out(context, call, verb)).fresh
+        sendings.extend(begun_)
+        return len(begun_)
+
+    async def park(one: DueInvoice, error: Exception) -> None:
+        await _park(context, call, one, error)
 
     try:
-        sendings = (await carry_out(context, call, verb)).fresh
-    except (ClockMoving, DatabaseUnavailable, CustomerNotFound):
-        raise
-    except BillsmithError:
-        if len(due) == 1:
-            await _park(context, call, due[0])
-            return
-        half = len(due) // 2
-        await _collect_batch(context, call, due[:half])
-        await _collect_batch(context, call, due[half:])
-        return
-    await send_and_record(context, call, sendings)
+        await in_halves(due, begin, park)
+    finally:
+        await send_and_record(context, call, sendings)
 
 
-async def _park(context: Context, call: Call, one: DueInvoice) -> None:
-    """An invoice that can't be collected stops no other: it is held, and shows up among those for review."""
+async def _begin_due(
+    connection: Connection, context: Context, cause: Cause, tenant: Tenant, due: Sequence[DueInvoice]
+) -> list[Sending]:
+    standings = await lock_standings(connection, tenant, {one.customer_id for one in due})
+    locked = await invoice_rows.lock_invoices(connection, tenant.id, [one.id for one in due])
+    ready = [invoice for invoice in locked.values() if _is_due(invoice, cause) and invoice.customer_id in standings]
+    gone = [invoice for invoice in ready if _is_of_deleted(standings[invoice.customer_id], invoice)]
+    for invoice in gone:
+        decision = stopped(Decision(standings[invoice.customer_id]), invoice, "customer_deleted")
+        await save(connection, context, cause, standings, [decision], {})
+    sendings, _ = await begin_charges(
+        connection, context, cause, standings, [invoice for invoice in ready if invoice not in gone]
+    )
+    return sendings
+
+
+async def _park(context: Context, call: Call, one: DueInvoice, error: Exception) -> None:
+    """An invoice that can't be collected stops no other: it is stopped, and shows up among those for review."""
 
     async def verb(connection: Connection, cause: Cause) -> None:
         standing, invoice = await _lock(connection, call.tenant, one.id)
-        decision = held(Decision(standing), invoice)
+        if not _is_due(invoice, cause):
+            return
+        decision = stopped(Decision(standing), invoice, "parked")
         await save(connection, context, cause, {standing.customer.id: standing}, [decision], {})
 
-    await carry_out(context, replace(call, reason="its charge could not begin"), verb)
+    because = f"its charge could not begin: {error}"[:LONGEST_REASON]
+    await carry_out(context, replace(call, reason=because), verb)
+
+
+async def _most_at_once(context: Context, tenant: Tenant) -> int | None:
+    """How many charges of this tenant may begin at once, by its slowest account; None: no account has a rate."""
+    accounts = await method_rows.list_accounts(context.pool, tenant.id)
+    rooms = [
+        room
+        for account in accounts
+        if account.status == "active"
+        and (room := context.pacing.of(account.id, account.settings).room_in(PACED_SECONDS)) is not None
+    ]
+    return min(rooms, default=None)
 
 
 def _is_due(invoice: Invoice, cause: Cause) -> bool:
@@ -322,6 +349,15 @@ def _is_due(invoice: Invoice, cause: Cause) -> bool:
         and invoice.next_collect_at is not None
         and invoice.next_collect_at <= cause.caused_at
     )
+
+
+def _is_of_deleted(standing: Standing, invoice: Invoice) -> bool:
+    return standing.customer.deleted_at is not None and invoice.direction == "charge"
+
+
+def _still_billed(standing: Standing, invoice: Invoice) -> None:
+    if _is_of_deleted(standing, invoice):
+        raise NotCollectable("this customer was deleted, and is never charged again")
 
 
 def _parts(due: Sequence[DueInvoice]) -> list[list[DueInvoice]]:
@@ -353,27 +389,44 @@ def _groups(invoices: Iterable[Invoice]) -> list[list[Invoice]]:
     return list(groups.values())
 
 
-def _problem(method: PaymentMethod | None, accounts: dict[Any, GatewayAccount]) -> BillsmithError | None:
+class GatewayResting(Unavailable):
+    """The gateway could not be reached, or asked for patience: nothing is sent to it for a while."""
+
+    code = "gateway_resting"
+
+
+def _problem(
+    context: Context, method: PaymentMethod | None, accounts: dict[Any, GatewayAccount], *, asked: bool
+) -> BillsmithError | None:
     if method is None or method.status != "active":
         state = "missing" if method is None else method.status
         return PaymentMethodNotFound(f"the payment method is {state}", pointer="/payment_method")
     account = accounts.get(method.gateway_account_id)
-    if account is None or account.status != "active":
-        because = "closed" if account is None else (account.paused_because or account.status)
+    if account is None or account.status == "closed":
+        return PaymentMethodNotFound("the gateway account of this method is closed", pointer="/payment_method")
+    if account.status == "paused":
+        because = account.paused_because or account.status
         return GatewayAccountUnusable(f"the gateway account of this method can't be used: {because}")
+    if not asked and context.pacing.of(account.id, account.settings).rests_seconds > PACED_SECONDS:
+        return GatewayResting("the gateway can't be reached at the moment")
     return None
 
 
 def _replanned(decision: Decision, group: Sequence[Invoice], problem: BillsmithError, cause: Cause) -> Decision:
+    """What waits for a paused account stays due: it is looked at again as soon as that is resumed."""
     for invoice in group:
-        if isinstance(problem, GatewayAccountUnusable):
-            plan: dict[str, Any] = {
-                "collection_state": "scheduled",
-                "collection_reason": "gateway_paused",
-                "next_collect_at": cause.caused_at + PAUSED_FOR,
-            }
-        else:
-            plan = {"collection_state": "failed", "collection_reason": "needs_new_method", "next_collect_at": None}
+        plan: dict[str, Any]
+        match problem:
+            case GatewayAccountUnusable():
+                plan = {"collection_state": "scheduled", "collection_reason": "gateway_paused"}
+            case GatewayResting():
+                plan = {
+                    "collection_state": "retrying",
+                    "collection_reason": "not_submitted",
+                    "next_collect_at": cause.caused_at + LEFT_ALONE_FOR,
+                }
+            case _:
+                plan = {"collection_state": "failed", "collection_reason": "needs_new_method", "next_collect_at": None}
         changed = replace(invoice, version=invoice.version + 1, **plan)
         decision = invoice_changed(decision, changed, "invoice.collection_changed")
     return decision

@@ -9,10 +9,12 @@ from uuid import UUID
 import msgspec
 from msgspec.structs import replace
 
-from billsmith.actions.calls import Begun, Call, ClockMoving, Outcome, carry_out, carry_out_in_steps
+from billsmith.actions.calls import Begun, Call, Outcome, carry_out, carry_out_in_steps
 from billsmith.actions.context import Context
 from billsmith.actions.money.attempts import LEASE, Sending, new_ids, send_and_record
 from billsmith.actions.money.loading import load_refundable
+from billsmith.actions.money.recovery import recover_first
+from billsmith.actions.money.sweeping import in_halves, of_each_tenant
 from billsmith.actions.saving import InvoiceNotFound, lock_standing, lock_standings, save
 from billsmith.core.collecting.plans import new_attempt
 from billsmith.core.collecting.refunding import NewRefund, Refundable, refund_asked, refund_failed, refund_succeeded
@@ -24,7 +26,6 @@ from billsmith.core.ids import (
     InvoiceId,
     PaymentId,
     RefundId,
-    TenantId,
     find_id,
     shard_of,
     show_id,
@@ -34,23 +35,22 @@ from billsmith.core.payments.refunds import Refund, RefundInvalid, RefundRefused
 from billsmith.core.payments.results import OperationKind
 from billsmith.core.tenants import Tenant
 from billsmith.core.time_zones import local_day
-from billsmith.errors import BillsmithError, NotFound
+from billsmith.errors import NotFound
 from billsmith.store import invoices as invoice_rows
 from billsmith.store import ledger as ledger_rows
 from billsmith.store import payment_methods as method_rows
 from billsmith.store import payments as payment_rows
-from billsmith.store import tenants as tenant_rows
 from billsmith.store.events import Cause
 from billsmith.store.listing import Filters
 from billsmith.store.payments import Due
-from billsmith.store.pool import Connection, DatabaseUnavailable
+from billsmith.store.pool import Connection
 
 SWEEP = 500
 """Refunds looked at in one go of the sweep."""
-PAUSED_FOR = timedelta(minutes=15)
-"""Until a refund whose gateway account is paused is tried again."""
-MOST_TRIES = 20
-"""Calls that surely did not reach the gateway; then somebody has to look."""
+BATCH = 50
+PARKED_FOR = timedelta(days=1)
+"""Until a refund that could not even begin is tried again."""
+LONGEST_REASON = 200
 
 
 class RefundNotFound(NotFound):
@@ -115,6 +115,7 @@ async def refund(context: Context, call: Call, target: RefundTarget, given: NewR
     async def reread(connection: Connection, subject: str) -> list[Refund]:
         return await read_refunds(connection, call.tenant, [find_id("refund", one) for one in subject.split(",")])
 
+    await recover_first(context, call, payment_ids=await _payments_of(context, call.tenant, target))
     return await carry_out_in_steps(context, call, begin, go_on=go_on, reread=reread)
 
 
@@ -138,9 +139,7 @@ async def begin_refunds(
             await save(connection, context, cause, loaded, [decision], {})
             continue
         if account.status == "paused":
-            later = replace(asked, next_try_at=cause.caused_at + PAUSED_FOR, version=asked.version + 1)
-            await save(connection, context, cause, loaded, [row_changed(Decision(standing), later)], {})
-            continue
+            continue  # it stays due, and is sent once the account is resumed
         decision, attempt_of = _begun(context, standing, payment, asked, cause)
         await save(connection, context, cause, loaded, [decision], {})
         sendings.append(Sending(tenant, attempt_of, payment, None, account))
@@ -150,17 +149,7 @@ async def begin_refunds(
 async def refunds_due(context: Context) -> int:
     """Send the refunds that are due of all who live in the real time; how many were looked at."""
     due = await payment_rows.refunds_due(context.pool, context.clock.wall(), SWEEP)
-    owners = await tenant_rows.get_tenants(context.pool, {one.tenant_id for one in due})
-    by_tenant: dict[TenantId, list[Due]] = {}
-    for one in due:
-        by_tenant.setdefault(one.tenant_id, []).append(one)
-    for tenant_id, of_tenant in by_tenant.items():
-        request_id = show_id("request", context.ids.new(shard_of(tenant_id)))
-        try:
-            await send_these(context, Call(owners[tenant_id], "worker", request_id, "due"), of_tenant)
-        except ClockMoving:
-            continue  # the advance does it
-    return len(due)
+    return await of_each_tenant(context, due, send_these, "due")
 
 
 async def refunds_due_of(context: Context, call: Call) -> int:
@@ -171,24 +160,45 @@ async def refunds_due_of(context: Context, call: Call) -> int:
 
 
 async def send_these(context: Context, call: Call, due: Sequence[Due]) -> None:
-    """Send pending refunds of one tenant, one transaction each: one that can't be sent stops no other."""
-    errors: list[BillsmithError] = []
+    """Send pending refunds of one tenant. One that can't be sent is parked, and stops no other."""
     sendings: list[Sending] = []
-    for one in due:
 
-        async def verb(connection: Connection, cause: Cause, one: Due = one) -> list[Sending]:
-            await lock_standings(connection, call.tenant, [one.customer_id])
-            return await begin_refunds(connection, context, cause, call.tenant, [one.id])
+    async def begin(part: Sequence[Due]) -> int:
+        async def verb(connection: Connection, cause: Cause) -> list[Sending]:
+            await lock_standings(connection, call.tenant, {one.customer_id for one in part})
+            return await begin_refunds(connection, context, cause, call.tenant, [one.id for one in part])
 
+        begun = (await carry_out(context, call, verb)).fresh
+        sendings.extend(begun)
+        return len(begun)
+
+    async def park(one: Due, error: Exception) -> None:
+        await _park(context, call, one, error)
+
+    for start in range(0, len(due), BATCH):
+        sendings.clear()
         try:
-            sendings += (await carry_out(context, call, verb)).fresh
-        except (ClockMoving, DatabaseUnavailable):
-            raise
-        except BillsmithError as error:
-            errors.append(error)
-    await send_and_record(context, call, sendings)
-    if errors:
-        raise errors[0]
+            await in_halves(due[start : start + BATCH], begin, park)
+        finally:
+            await send_and_record(context, call, sendings)
+
+
+async def _park(context: Context, call: Call, one: Due, error: Exception) -> None:
+    """A refund that can't be sent waits a day, and says that somebody should look at it."""
+
+    async def verb(connection: Connection, cause: Cause) -> None:
+        standing = await lock_standing(connection, call.tenant, one.customer_id)
+        asked = (await read_refunds(connection, call.tenant, [one.id]))[0]
+        if asked.status != "pending" or asked.next_try_at is None:
+            return
+        parked = replace(
+            asked, needs_attention=True, next_try_at=cause.caused_at + PARKED_FOR, version=asked.version + 1
+        )
+        decision = row_changed(Decision(standing), parked)
+        await save(connection, context, cause, {standing.customer.id: standing}, [decision], {})
+
+    because = f"it could not be sent: {error}"[:LONGEST_REASON]
+    await carry_out(context, replace(call, reason=because), verb)
 
 
 async def cancel_refund(context: Context, call: Call, id_: UUID) -> Outcome[Refund]:
@@ -255,6 +265,16 @@ def _begun(context: Context, standing: Standing, payment: Payment, asked: Refund
     )
     sent = replace(asked, tries=asked.tries + 1, next_try_at=None, version=asked.version + 1)
     return row_changed(row_changed(Decision(standing), sent), attempt), attempt
+
+
+async def _payments_of(context: Context, tenant: Tenant, target: RefundTarget) -> list[UUID]:
+    """The payments that money would come from, as far as that is known at once."""
+    if target.payment_id is not None:
+        return [target.payment_id]
+    if target.invoice_id is None:
+        return []
+    allocations = await payment_rows.allocations_of_invoices(context.pool, tenant.id, [target.invoice_id])
+    return [allocation.payment_id for allocation in allocations]
 
 
 async def _owner(connection: Connection, tenant: Tenant, target: RefundTarget) -> CustomerId:

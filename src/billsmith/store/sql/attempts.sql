@@ -53,17 +53,22 @@ WHERE tenant_id = $1 AND live;
 SELECT attempt_id FROM attempt_invoices WHERE tenant_id = $1 AND shard = $2 AND invoice_id = $3 ORDER BY attempt_id;
 
 -- name: count_tries
--- Calls with a payment method since an instant: what the card networks count.
+-- Calls with a payment method since an instant: what the card networks count. A failure without a decline never reached them.
 SELECT payment_method_id, count(*) AS tries FROM unnest($2::smallint[], $3::uuid[]) AS wanted (shard, method)
 JOIN attempts ON attempts.shard = wanted.shard AND payment_method_id = wanted.method
-WHERE tenant_id = $1 AND created_at >= $4 AND kind = 'charge'
+WHERE tenant_id = $1 AND created_at >= $4 AND kind = 'charge' AND NOT (status = 'failed' AND decline IS NULL)
 GROUP BY payment_method_id;
 
--- name: checks_due
+-- name: cut_off
 -- across tenants: attempts to ask the gateway about, of everybody: a call that was cut off does not wait for a sandbox's clock
 SELECT tenant_id, customer_id, id, next_check_at FROM attempts
 WHERE next_check_at <= $1 AND status = 'sent'
 ORDER BY next_check_at LIMIT $2;
+
+-- name: cut_off_of_tenant
+SELECT tenant_id, customer_id, id, next_check_at FROM attempts
+WHERE tenant_id = $1 AND next_check_at <= $2 AND status = 'sent'
+ORDER BY next_check_at LIMIT $3;
 
 -- name: later_checks_due
 -- across tenants: what is pending at a gateway, for those who live in the real time
@@ -80,3 +85,16 @@ ORDER BY next_check_at LIMIT $3;
 -- name: count_unknown
 -- across tenants: for the metric
 SELECT count(*) FROM attempts WHERE status = 'unknown';
+
+-- name: count_live_of_account
+-- What is live has a time to be asked about again, so the partial index on that finds it.
+SELECT count(*) FROM attempts
+WHERE tenant_id = $1 AND gateway_account_id = $2 AND next_check_at IS NOT NULL
+    AND status IN ('sent', 'authorized', 'pending', 'requires_action', 'unknown');
+
+-- name: count_sent_of_method
+-- Calls that are under way with a payment method.
+SELECT count(*) FROM attempts WHERE tenant_id = $1 AND shard = $2 AND payment_method_id = $3 AND status = 'sent';
+
+-- name: find_attempts_at_gateway
+SELECT id FROM attempts WHERE tenant_id = $1 AND gateway_account_id = $2 AND gateway_id = $3 ORDER BY id;

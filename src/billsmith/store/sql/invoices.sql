@@ -113,15 +113,32 @@ INSERT INTO number_series (tenant_id, series, next_sequence) VALUES ($1, $2, 1) 
 
 -- name: collect_due
 -- across tenants: what the sweep is to collect for those who live in the real time, longest due first
+-- What waits for a paused gateway account stays due, and is left out until the account is resumed.
 SELECT invoices.tenant_id, invoices.customer_id, invoices.id, next_collect_at
 FROM invoices JOIN tenants ON tenants.id = invoices.tenant_id
 WHERE next_collect_at <= $1 AND invoices.status = 'open' AND tenants.clock_at IS NULL
     AND collection_state IN ('scheduled', 'retrying')
+    AND (collection_reason IS DISTINCT FROM 'gateway_paused' OR NOT EXISTS (
+        SELECT FROM customers
+        LEFT JOIN customers AS parents ON parents.shard = customers.shard AND parents.id = customers.parent_id
+        JOIN payment_methods AS methods ON methods.shard = invoices.shard
+            AND methods.id = coalesce(invoices.payment_method_id, customers.payment_method_id, parents.payment_method_id)
+        JOIN gateway_accounts AS accounts ON accounts.tenant_id = invoices.tenant_id AND accounts.id = methods.gateway_account_id
+        WHERE customers.shard = invoices.shard AND customers.id = invoices.customer_id AND accounts.status = 'paused'
+    ))
 ORDER BY next_collect_at LIMIT $2;
 
 -- name: collect_due_of_tenant
 SELECT tenant_id, customer_id, id, next_collect_at FROM invoices
 WHERE tenant_id = $1 AND next_collect_at <= $2 AND status = 'open' AND collection_state IN ('scheduled', 'retrying')
+    AND (collection_reason IS DISTINCT FROM 'gateway_paused' OR NOT EXISTS (
+        SELECT FROM customers
+        LEFT JOIN customers AS parents ON parents.shard = customers.shard AND parents.id = customers.parent_id
+        JOIN payment_methods AS methods ON methods.shard = invoices.shard
+            AND methods.id = coalesce(invoices.payment_method_id, customers.payment_method_id, parents.payment_method_id)
+        JOIN gateway_accounts AS accounts ON accounts.tenant_id = invoices.tenant_id AND accounts.id = methods.gateway_account_id
+        WHERE customers.shard = invoices.shard AND customers.id = invoices.customer_id AND accounts.status = 'paused'
+    ))
 ORDER BY next_collect_at LIMIT $3;
 
 -- name: adjusting_invoices
@@ -131,10 +148,14 @@ JOIN invoices ON invoices.shard = wanted.shard AND adjusts_id = wanted.invoice
 WHERE tenant_id = $1;
 
 -- name: uncollectable_customers
--- Customers with open invoices that nothing collects by itself, worst first: how many, how much, and why.
+-- Customers with open invoices that nothing collects by itself: how many, how much, and why. The limit counts customers.
 SELECT customer_id, currency, collection_state, collection_reason, count(*) AS invoices, sum(balance_minor)::bigint AS owed_minor, min(due_on) AS oldest_due_on
 FROM invoices
 WHERE tenant_id = $1 AND status = 'open' AND collection_state IN ('no_method', 'failed', 'stopped', 'action_required')
-    AND ($2::uuid IS NULL OR customer_id > $2)
+    AND customer_id IN (
+        SELECT DISTINCT customer_id FROM invoices
+        WHERE tenant_id = $1 AND status = 'open' AND collection_state IN ('no_method', 'failed', 'stopped', 'action_required')
+            AND ($2::uuid IS NULL OR customer_id > $2)
+        ORDER BY customer_id LIMIT $3)
 GROUP BY customer_id, currency, collection_state, collection_reason
-ORDER BY customer_id LIMIT $3;
+ORDER BY customer_id, currency, collection_state, collection_reason;

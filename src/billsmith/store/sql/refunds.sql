@@ -38,12 +38,23 @@ WHERE refunds.tenant_id = $1 AND refunds.shard = changed.shard AND refunds.id = 
 
 -- name: refunds_due
 -- across tenants: refunds to be sent, for those who live in the real time
+-- What waits for a paused gateway account stays due, and is left out until the account is resumed.
 SELECT refunds.tenant_id, refunds.customer_id, refunds.id, next_try_at
 FROM refunds JOIN tenants ON tenants.id = refunds.tenant_id
 WHERE next_try_at <= $1 AND refunds.status = 'pending' AND tenants.clock_at IS NULL
+    AND NOT EXISTS (
+        SELECT FROM payments
+        JOIN gateway_accounts AS accounts ON accounts.tenant_id = refunds.tenant_id AND accounts.id = payments.gateway_account_id
+        WHERE payments.shard = refunds.shard AND payments.id = refunds.payment_id AND accounts.status = 'paused'
+    )
 ORDER BY next_try_at LIMIT $2;
 
 -- name: refunds_due_of_tenant
 SELECT tenant_id, customer_id, id, next_try_at FROM refunds
 WHERE tenant_id = $1 AND next_try_at <= $2 AND status = 'pending'
+    AND NOT EXISTS (
+        SELECT FROM payments
+        JOIN gateway_accounts AS accounts ON accounts.tenant_id = refunds.tenant_id AND accounts.id = payments.gateway_account_id
+        WHERE payments.shard = refunds.shard AND payments.id = refunds.payment_id AND accounts.status = 'paused'
+    )
 ORDER BY next_try_at LIMIT $3;
