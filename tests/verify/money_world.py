@@ -38,6 +38,7 @@ from billsmith.core.collecting.refunding import NewRefund
 from billsmith.core.collecting.reopening import payment_reversed
 from billsmith.core.customers import Customer, CustomerDetails
 from billsmith.core.decisions import Decision, row_changed
+from billsmith.core.facts import Fact
 from billsmith.core.ids import DisputeId, GatewayAccountId, PaymentMethodId, shard_of, show_id
 from billsmith.core.invoices import Invoice, InvoiceDetails, Item
 from billsmith.core.payments.methods import GatewayAccount, PaymentMethod
@@ -107,7 +108,8 @@ class Money:
             account = GatewayAccount(tenant.id, id_, "fake", "Cards", True, "active", None, {}, sealed, {}, 1, self.at)
             await method_rows.insert_account(connection, account)
             await method_rows.insert_methods(connection, [card])
-            return Decision(standing)
+            made = Fact("gateway_account.created", account.id, 1, account, None)
+            return Decision(standing, facts=(made, Fact("payment_method.created", card.id, 1, card, self.mia.id)))
 
         await self.decide(make)
         return card

@@ -47,7 +47,7 @@ FULL JOIN kept USING (tenant_id, shard, event_id)
 WHERE COALESCE(due, 0) <> COALESCE(entries, 0);
 
 -- name: event_versions
--- The events of an object tell its versions 1, 2, 3 … in the order of the sequence.
+-- The events of an object tell its versions 1, 2, 3 … in the order of the sequence; how often a refund was sent is not told.
 WITH places AS (
     SELECT tenant_id, shard, event_id, false AS waiting, sequence AS place, 1::bigint AS nth FROM event_numbers
     UNION ALL
@@ -62,14 +62,15 @@ WITH places AS (
 SELECT tenant_id, split_part(type, '.', 1) || ' ' || object_id AS object, 'object_version' AS figure, (before + 1)::text AS expected,
     object_version::text AS stored
 FROM told
-WHERE object_version <> before + 1;
+WHERE CASE WHEN type LIKE 'refund.%' AND before > 0 THEN object_version <= before ELSE object_version <> before + 1 END;
 
 -- name: object_versions
 -- The version an object has is the one that its last event tells; every object has its events, every event its object.
 WITH told AS (
     SELECT tenant_id, object_id, split_part(min(type), '.', 1) AS kind, max(object_version) AS last, bool_or(type = 'invoice.deleted') AS deleted
     FROM events
-    WHERE $1::uuid IS NULL OR tenant_id = $1
+    -- an operation is told when it starts and when it ends, and has no version
+    WHERE type NOT LIKE 'operation.%' AND ($1::uuid IS NULL OR tenant_id = $1)
     GROUP BY tenant_id, object_id
 ), kept AS (
     SELECT tenant_id, object_id, kind, version
@@ -79,6 +80,20 @@ WITH told AS (
         SELECT tenant_id, id, 'credit', version FROM credits
         UNION ALL
         SELECT tenant_id, id, 'customer', version FROM customers
+        UNION ALL
+        SELECT tenant_id, id, 'payment', version FROM payments
+        UNION ALL
+        SELECT tenant_id, id, 'refund', version FROM refunds
+        UNION ALL
+        SELECT tenant_id, id, 'dispute', version FROM disputes
+        UNION ALL
+        SELECT tenant_id, id, 'credit_note', version FROM credit_notes
+        UNION ALL
+        SELECT tenant_id, id, 'write_off', version FROM write_offs
+        UNION ALL
+        SELECT tenant_id, id, 'payment_method', version FROM payment_methods
+        UNION ALL
+        SELECT tenant_id, id, 'gateway_account', version FROM gateway_accounts
         UNION ALL
         SELECT tenant_id, id, 'key', CASE WHEN revoked_at IS NULL THEN 1 ELSE 2 END FROM api_keys
         UNION ALL
@@ -90,7 +105,7 @@ SELECT tenant_id, kind || ' ' || object_id AS object, 'version' AS figure,
     (CASE WHEN NOT deleted THEN last END)::text AS expected, version::text AS stored
 FROM told
 FULL JOIN kept USING (tenant_id, object_id, kind)
-WHERE CASE WHEN NOT deleted THEN last END IS DISTINCT FROM version;
+WHERE CASE WHEN NOT deleted THEN last END IS DISTINCT FROM version AND (kind = 'refund' AND last <= version) IS NOT TRUE;
 
 -- name: event_parents
 -- An event has its cause and its customer in its own tenant, and lives in the shard of what it is about.

@@ -3,13 +3,20 @@
 
 -- name: customer_balances
 -- What stands between us and a customer in a currency is the sum of its transfers.
-WITH moved AS (
+WITH sides AS (
+    SELECT tenant_id, shard, customer_id, currency, debit, CASE WHEN to_customer_id IS NULL THEN credit END AS credit, amount_minor
+    FROM transfers
+    WHERE customer_id IS NOT NULL AND ($1::uuid IS NULL OR tenant_id = $1)
+    UNION ALL
+    SELECT tenant_id, shard, to_customer_id, currency, NULL, credit, amount_minor
+    FROM transfers
+    WHERE to_customer_id IS NOT NULL AND ($1::uuid IS NULL OR tenant_id = $1)
+), moved AS (
     SELECT tenant_id, shard, customer_id, currency,
         sum(CASE 'receivable' WHEN debit THEN amount_minor WHEN credit THEN -amount_minor ELSE 0 END) AS receivable,
         sum(CASE 'customer_credit' WHEN credit THEN amount_minor WHEN debit THEN -amount_minor ELSE 0 END) AS customer_credit,
         sum(CASE 'payable' WHEN credit THEN amount_minor WHEN debit THEN -amount_minor ELSE 0 END) AS payable
-    FROM transfers
-    WHERE $1::uuid IS NULL OR tenant_id = $1
+    FROM sides
     GROUP BY tenant_id, shard, customer_id, currency
 ), kept AS (
     SELECT tenant_id, shard, customer_id, currency, receivable_minor, credit_minor, payable_minor
@@ -27,7 +34,7 @@ CROSS JOIN LATERAL (VALUES
 WHERE expected IS DISTINCT FROM stored;
 
 -- name: customer_totals
--- What a customer owes is what its invoices still ask for; its credit is what is left of its credits.
+-- What a customer owes is what its invoices still ask for; its credit is what is left of its credits, reserved or not.
 WITH owed AS (
     SELECT tenant_id, shard, customer_id, currency,
         sum(balance_minor) FILTER (WHERE direction = 'charge') AS receivable,
@@ -36,7 +43,7 @@ WITH owed AS (
     WHERE $1::uuid IS NULL OR tenant_id = $1
     GROUP BY tenant_id, shard, customer_id, currency
 ), unspent AS (
-    SELECT tenant_id, shard, customer_id, currency, sum(remaining_minor) AS customer_credit
+    SELECT tenant_id, shard, customer_id, currency, sum(remaining_minor + reserved_minor) AS customer_credit
     FROM credits
     WHERE $1::uuid IS NULL OR tenant_id = $1
     GROUP BY tenant_id, shard, customer_id, currency
@@ -57,25 +64,72 @@ CROSS JOIN LATERAL (VALUES
 WHERE expected <> stored;
 
 -- name: transfer_postings
--- A transfer moves a positive amount between the two accounts of its kind, and names what it is about.
-WITH postings (kind, debit, credit, mirrored, about) AS (VALUES
-    ('net_billed', 'receivable', 'billed_revenue', true, 'invoice line'),  -- mirrored: of a negative line
+-- A transfer moves a positive amount between accounts of its kind, and names what it is about.
+WITH postings (kind, debits, credits, mirrored, about) AS (VALUES
+    -- mirrored: of a negative line, or of a payout whose amount is another than asked; cash: either way money comes
+    ('net_billed', 'receivable', 'billed_revenue', true, 'invoice line'),
     ('tax_billed', 'receivable', 'tax_payable', true, 'invoice line'),
     ('payout_billed', 'payout_cost', 'payable', true, 'invoice line'),
     ('negative_total', 'receivable', 'customer_credit', false, 'invoice credit'),
+    ('negative_total_voided', 'customer_credit', 'receivable', false, 'invoice credit'),
     ('credit_drawn', 'customer_credit', 'receivable', false, 'invoice credit'),
+    ('credit_returned', 'receivable', 'customer_credit', false, 'invoice credit'),
     ('credit_granted', 'credits_granted', 'customer_credit', false, 'credit'),
     ('credit_expired', 'customer_credit', 'credits_granted', false, 'credit'),
-    ('credit_deleted', 'customer_credit', 'credits_granted', false, 'credit')
+    ('credit_deleted', 'customer_credit', 'credits_granted', false, 'credit'),
+    ('credit_moved', 'customer_credit', 'customer_credit', false, 'credit parent'),
+    ('credit_refunded', 'customer_credit', 'cash', false, 'credit payment refund'),
+    ('payment_allocated', 'cash', 'receivable', false, 'invoice payment'),
+    ('payment_credited', 'cash', 'customer_credit', false, 'credit payment'),
+    ('payment_suspended', 'cash', 'suspense', true, 'payment'),
+    ('payment_linked', 'customer_credit', 'receivable', false, 'invoice credit payment'),
+    ('payment_fee', 'fees', 'cash', false, 'payment'),
+    ('payment_reversed', 'receivable', 'cash', false, 'invoice payment'),
+    ('payment_reversed', 'customer_credit', 'cash', false, 'credit payment'),
+    ('payment_reversed', 'suspense', 'cash', false, 'payment'),
+    ('suspense_released', 'suspense', 'receivable', false, 'invoice payment'),
+    ('suspense_released', 'suspense', 'customer_credit', false, 'credit payment'),
+    ('suspense_released', 'suspense', 'cash', false, 'payment refund'),
+    ('credit_noted_net', 'billed_revenue', 'receivable', true, 'invoice line note'),
+    ('credit_noted_net', 'billed_revenue', 'customer_credit', true, 'invoice line credit note'),
+    ('credit_noted_tax', 'tax_payable', 'receivable', true, 'invoice line note'),
+    ('credit_noted_tax', 'tax_payable', 'customer_credit', true, 'invoice line credit note'),
+    ('refunded_net', 'billed_revenue', 'cash', true, 'invoice line payment refund note'),
+    ('refunded_net', 'billed_revenue', 'customer_credit', true, 'invoice line credit payment refund note'),
+    ('refunded_tax', 'tax_payable', 'cash', true, 'invoice line payment refund note'),
+    ('refunded_tax', 'tax_payable', 'customer_credit', true, 'invoice line credit payment refund note'),
+    ('refund_reopened', 'receivable', 'cash', false, 'invoice payment refund'),
+    ('refund_reopened', 'suspense', 'cash', false, 'payment refund'),
+    ('dispute_opened', 'disputed', 'cash', false, 'payment dispute'),
+    ('dispute_won', 'cash', 'disputed', false, 'payment dispute'),
+    ('dispute_expensed', 'dispute_losses', 'disputed', false, 'payment dispute'),
+    ('dispute_reopened', 'receivable', 'disputed', false, 'invoice payment dispute'),
+    ('dispute_reopened', 'customer_credit', 'disputed', false, 'credit payment dispute'),
+    ('dispute_reopened', 'suspense', 'disputed', false, 'payment dispute'),
+    ('written_off', 'bad_debt', 'receivable', false, 'invoice write-off'),
+    ('write_off_reversed', 'receivable', 'bad_debt', false, 'invoice write-off'),
+    ('net_voided', 'billed_revenue', 'receivable', true, 'invoice line'),
+    ('tax_voided', 'tax_payable', 'receivable', true, 'invoice line'),
+    ('payout_voided', 'payable', 'payout_cost', true, 'invoice line'),
+    ('payout_paid', 'payable', 'cash', false, 'invoice payment'),
+    ('payout_bounced', 'cash', 'payable', false, 'invoice payment'),
+    ('payout_bounced', 'cash', 'suspense', false, 'payment')
+), meanings AS (
+    SELECT kind, string_agg(debits || ' to ' || credits, ' or ') AS meant FROM postings GROUP BY kind
 ), judged AS (
-    SELECT tenant_id, id, amount_minor, transfers.kind || ': ' || transfers.debit || ' to ' || transfers.credit AS moved,
-        postings.kind || ': ' || postings.debit || ' to ' || postings.credit AS meant, postings.about AS ought,
+    SELECT tenant_id, id, amount_minor, transfers.kind || ': ' || debit || ' to ' || credit AS moved, meant, postings.about AS ought,
         concat_ws(' ', CASE WHEN invoice_id IS NOT NULL THEN 'invoice' END, CASE WHEN line_no IS NOT NULL THEN 'line' END,
-            CASE WHEN credit_id IS NOT NULL THEN 'credit' END) AS named,
-        COALESCE((transfers.debit, transfers.credit) = (postings.debit, postings.credit)
-            OR postings.mirrored AND (transfers.debit, transfers.credit) = (postings.credit, postings.debit), false) AS fits
+            CASE WHEN credit_id IS NOT NULL THEN 'credit' END, CASE WHEN payment_id IS NOT NULL THEN 'payment' END,
+            CASE WHEN refund_id IS NOT NULL THEN 'refund' END, CASE WHEN dispute_id IS NOT NULL THEN 'dispute' END,
+            CASE WHEN credit_note_id IS NOT NULL THEN 'note' END, CASE WHEN write_off_id IS NOT NULL THEN 'write-off' END,
+            CASE WHEN to_customer_id IS NOT NULL THEN 'parent' END) AS named,
+        postings.kind IS NOT NULL AS fits
     FROM transfers
+    CROSS JOIN LATERAL (SELECT CASE WHEN debit LIKE 'cash:%' THEN 'cash' ELSE debit END AS taken,
+        CASE WHEN credit LIKE 'cash:%' THEN 'cash' ELSE credit END AS given) AS sides
+    LEFT JOIN meanings ON meanings.kind = transfers.kind
     LEFT JOIN postings ON postings.kind = transfers.kind
+        AND ((taken, given) = (postings.debits, postings.credits) OR postings.mirrored AND (taken, given) = (postings.credits, postings.debits))
     WHERE $1::uuid IS NULL OR tenant_id = $1
 )
 SELECT tenant_id, 'transfer ' || id AS object, figure, expected, stored
@@ -88,7 +142,8 @@ CROSS JOIN LATERAL (VALUES
 WHERE NOT (fits AND ought = named AND amount_minor > 0) IS TRUE AND NOT holds;
 
 -- name: transfer_parents
--- A transfer stays with one customer: its invoice and credit are that customer's, in its currency, tenant and shard.
+-- A transfer stays with one customer, but for credit moved to its parent: its invoice and credit are that customer's, in its
+-- currency, tenant and shard; what else it names is of the same tenant.
 SELECT transfers.tenant_id, 'transfer ' || transfers.id AS object, figure, expected, stored
 FROM transfers
 LEFT JOIN customers ON customers.shard = transfers.shard AND customers.id = transfers.customer_id
@@ -100,23 +155,38 @@ LEFT JOIN credits ON credits.shard = transfers.shard AND credits.id = transfers.
     AND credits.tenant_id = transfers.tenant_id AND credits.customer_id = transfers.customer_id
     AND credits.currency = transfers.currency
 LEFT JOIN causes ON causes.tenant_id = transfers.tenant_id AND causes.id = transfers.cause_id
+LEFT JOIN payments ON payments.shard = transfers.shard AND payments.id = transfers.payment_id
+    AND payments.tenant_id = transfers.tenant_id AND payments.currency = transfers.currency
+LEFT JOIN refunds ON refunds.shard = transfers.shard AND refunds.id = transfers.refund_id AND refunds.tenant_id = transfers.tenant_id
+    AND refunds.payment_id = transfers.payment_id
+LEFT JOIN disputes ON disputes.shard = transfers.shard AND disputes.id = transfers.dispute_id AND disputes.tenant_id = transfers.tenant_id
+    AND disputes.payment_id = transfers.payment_id
+LEFT JOIN credit_notes AS notes ON notes.shard = transfers.shard AND notes.id = transfers.credit_note_id AND notes.tenant_id = transfers.tenant_id
+    AND notes.invoice_id = transfers.invoice_id
+LEFT JOIN write_offs ON write_offs.shard = transfers.shard AND write_offs.id = transfers.write_off_id AND write_offs.tenant_id = transfers.tenant_id
+    AND write_offs.invoice_id = transfers.invoice_id
 CROSS JOIN LATERAL (VALUES
-    ('customer_id', customers.id IS NOT NULL, 'a customer of this tenant', transfers.customer_id::text),
+    ('customer_id', customers.id IS NOT NULL OR transfers.customer_id IS NULL AND transfers.kind = 'payment_suspended',
+        'a customer of this tenant', transfers.customer_id::text),
+    ('to_customer_id', transfers.to_customer_id IS NULL OR transfers.to_customer_id IS NOT DISTINCT FROM customers.parent_id, 'the parent',
+        transfers.to_customer_id::text),
+    ('payment_id', transfers.payment_id IS NULL OR payments.id IS NOT NULL, 'a payment in ' || transfers.currency, transfers.payment_id::text),
+    ('refund_id', transfers.refund_id IS NULL OR refunds.id IS NOT NULL, 'a refund of this payment', transfers.refund_id::text),
+    ('dispute_id', transfers.dispute_id IS NULL OR disputes.id IS NOT NULL, 'a dispute of this payment', transfers.dispute_id::text),
+    ('credit_note_id', transfers.credit_note_id IS NULL OR notes.id IS NOT NULL, 'a credit note of this invoice', transfers.credit_note_id::text),
+    ('write_off_id', transfers.write_off_id IS NULL OR write_offs.id IS NOT NULL, 'a write-off of this invoice', transfers.write_off_id::text),
     ('invoice_id', transfers.invoice_id IS NULL OR invoices.id IS NOT NULL, 'an invoice of this customer in ' || transfers.currency,
         transfers.invoice_id::text),
     ('credit_id', transfers.credit_id IS NULL OR credits.id IS NOT NULL, 'a credit of this customer in ' || transfers.currency,
         transfers.credit_id::text),
     ('cause_id', causes.id IS NOT NULL, 'a cause of this tenant', transfers.cause_id::text),
-    ('accounting_on', transfers.line_no IS NULL OR transfers.accounting_on = COALESCE(invoices.issued_on, transfers.accounting_on),
+    ('accounting_on', transfers.kind NOT IN ('net_billed', 'tax_billed', 'payout_billed')
+            OR transfers.accounting_on = COALESCE(invoices.issued_on, transfers.accounting_on),
         'the day of issue, ' || invoices.issued_on, transfers.accounting_on::text),
     ('shard', transfers.shard = (get_byte(uuid_send(transfers.id), 14) & 3) * 256 + get_byte(uuid_send(transfers.id), 15),
         ((get_byte(uuid_send(transfers.id), 14) & 3) * 256 + get_byte(uuid_send(transfers.id), 15))::text, transfers.shard::text)
 ) AS figures (figure, holds, expected, stored)
 WHERE ($1::uuid IS NULL OR transfers.tenant_id = $1)
-    AND (customers.id IS NULL OR causes.id IS NULL OR (transfers.invoice_id IS NOT NULL AND invoices.id IS NULL)
-        OR (transfers.credit_id IS NOT NULL AND credits.id IS NULL)
-        OR (transfers.line_no IS NOT NULL AND transfers.accounting_on <> invoices.issued_on)
-        OR transfers.shard <> (get_byte(uuid_send(transfers.id), 14) & 3) * 256 + get_byte(uuid_send(transfers.id), 15))
     AND NOT holds;
 
 -- name: line_transfers
@@ -128,7 +198,7 @@ WITH transfer_prints AS (
         CASE WHEN debit = 'receivable' OR credit = 'payable' THEN amount_minor ELSE -amount_minor END,
         line_no::bigint * 4 + CASE kind WHEN 'net_billed' THEN 1 WHEN 'tax_billed' THEN 2 WHEN 'payout_billed' THEN 3 ELSE 0 END)) AS print
     FROM transfers
-    WHERE line_no IS NOT NULL AND ($1::uuid IS NULL OR tenant_id = $1)
+    WHERE line_no IS NOT NULL AND kind IN ('net_billed', 'tax_billed', 'payout_billed') AND ($1::uuid IS NULL OR tenant_id = $1)
     GROUP BY shard, invoice_id
 ), line_prints AS (
     SELECT shard, invoice_id,
@@ -155,7 +225,7 @@ WITH transfer_prints AS (
         sum(CASE credit WHEN 'payable' THEN amount_minor ELSE -amount_minor END) FILTER (WHERE kind = 'payout_billed') AS payout
     FROM transfers
     JOIN suspects USING (shard, invoice_id)
-    WHERE line_no IS NOT NULL AND ($1::uuid IS NULL OR tenant_id = $1)
+    WHERE line_no IS NOT NULL AND kind IN ('net_billed', 'tax_billed', 'payout_billed') AND ($1::uuid IS NULL OR tenant_id = $1)
     GROUP BY tenant_id, shard, invoice_id, line_no
 ), billed AS (
     SELECT invoice_lines.tenant_id, invoice_lines.shard, invoice_id, line_no, direction = 'charge' AS charged,
@@ -176,3 +246,20 @@ CROSS JOIN LATERAL (VALUES
         COALESCE(transfers, 0))
 ) AS figures (figure, expected, stored)
 WHERE expected IS DISTINCT FROM stored;
+
+-- name: correction_lines
+-- What of a line credit notes and a void took back is never more than it has; of a void invoice all of it.
+WITH taken AS (
+    SELECT tenant_id, shard, invoice_id, line_no,
+        sum(CASE WHEN debit IN ('billed_revenue', 'tax_payable') OR credit = 'payout_cost' THEN amount_minor ELSE -amount_minor END) AS amount
+    FROM transfers
+    WHERE line_no IS NOT NULL AND kind NOT IN ('net_billed', 'tax_billed', 'payout_billed') AND ($1::uuid IS NULL OR tenant_id = $1)
+    GROUP BY tenant_id, shard, invoice_id, line_no
+)
+SELECT taken.tenant_id, 'line ' || line_no || ' of invoice ' || invoice_id AS object, 'taken_back' AS figure,
+    CASE WHEN invoices.status = 'void' THEN lines.total_minor::text ELSE '0 to ' || lines.total_minor END AS expected, amount::text AS stored
+FROM taken
+LEFT JOIN invoice_lines AS lines USING (shard, invoice_id, line_no)
+LEFT JOIN invoices ON invoices.shard = taken.shard AND invoices.id = invoice_id
+WHERE (CASE WHEN invoices.status = 'void' THEN amount = lines.total_minor
+    ELSE amount BETWEEN least(0, lines.total_minor) AND greatest(0, lines.total_minor) END) IS NOT TRUE;

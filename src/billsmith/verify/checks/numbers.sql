@@ -1,4 +1,4 @@
--- Invoice numbers: one for every finalised invoice, no gap and no repeat in any series.
+-- Numbers of invoices and credit notes: one for every finalised document, no gap and no repeat in any series.
 -- Across tenants: verify proves all of them unless $1 names one. Columns: tenant_id, object, figure, expected, stored.
 
 -- name: number_sequence
@@ -6,7 +6,11 @@
 SELECT tenant_id, 'series ' || series AS object, 'sequence' AS figure, (before + 1)::text AS expected, sequence::text AS stored
 FROM (
     SELECT tenant_id, series, sequence, lag(sequence, 1, 0::bigint) OVER (PARTITION BY tenant_id, series ORDER BY sequence) AS before
-    FROM invoice_numbers
+    FROM (
+        SELECT tenant_id, series, sequence FROM invoice_numbers
+        UNION ALL
+        SELECT tenant_id, series, sequence FROM credit_note_numbers
+    ) AS taken
     WHERE $1::uuid IS NULL OR tenant_id = $1
 ) AS ordered
 WHERE sequence <> before + 1;
@@ -15,7 +19,11 @@ WHERE sequence <> before + 1;
 -- A series goes on right behind its last number.
 WITH taken AS (
     SELECT tenant_id, series, max(sequence) AS last
-    FROM invoice_numbers
+    FROM (
+        SELECT tenant_id, series, sequence FROM invoice_numbers
+        UNION ALL
+        SELECT tenant_id, series, sequence FROM credit_note_numbers
+    ) AS numbers
     WHERE $1::uuid IS NULL OR tenant_id = $1
     GROUP BY tenant_id, series
 ), kept AS (
@@ -47,10 +55,14 @@ WHERE COALESCE(due, 0) <> COALESCE(numbers, 0);
 
 -- name: number_texts
 -- A printed number ends in its place in the series, and is printed once per tenant.
-SELECT tenant_id, 'invoice ' || invoice_id AS object, 'number' AS figure, '… ' || sequence || ', once' AS expected, number AS stored
+SELECT tenant_id, document AS object, 'number' AS figure, '… ' || sequence || ', once' AS expected, number AS stored
 FROM (
-    SELECT tenant_id, invoice_id, sequence, number, lag(number) OVER (PARTITION BY tenant_id ORDER BY number) AS before
-    FROM invoice_numbers
+    SELECT tenant_id, document, sequence, number, lag(number) OVER (PARTITION BY tenant_id ORDER BY number) AS before
+    FROM (
+        SELECT tenant_id, 'invoice ' || invoice_id AS document, sequence, number FROM invoice_numbers
+        UNION ALL
+        SELECT tenant_id, 'credit note ' || credit_note_id, sequence, number FROM credit_note_numbers
+    ) AS printed
     WHERE $1::uuid IS NULL OR tenant_id = $1
 ) AS ordered
 WHERE right(number, length(sequence::text)) <> sequence::text OR number = before;
