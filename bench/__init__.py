@@ -1,0 +1,1 @@
+"""Measurements: `make bench`. What each one measures and how to repeat it: README.md."""

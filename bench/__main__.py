@@ -1,0 +1,39 @@
+"""`python -m bench`: measure everything, or what `--only` names; print it and write it to bench/results/."""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+
+from bench.measured import Measured, screen, show, write
+from bench.over_http import get_invoice, post_invoice
+from bench.stage import conditions, server
+
+BENCHES: dict[str, Callable[[str, int | None], Awaitable[Measured]]] = {
+    "post": post_invoice,
+    "get": get_invoice,
+}
+
+
+def main() -> int:
+    """The exit code: 1 if `verify` found a difference. A figure below what is asked for is shown, and no failure."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--only", choices=BENCHES, action="append", help="only this one; may be given several times")
+    parser.add_argument("--rows", type=int, help="how many requests, invoices or lines, where another number is meant")
+    given = parser.parse_args()
+    measured = []
+    with server() as url:
+        found = asyncio.run(conditions(url))
+        durable = f"fsync {found['fsync']}, synchronous_commit {found['synchronous_commit']}"
+        screen.print(
+            f"{found['cores']} cores, {found['memory_gb']} GB, PostgreSQL {found['server_version']}, {durable}"
+        )
+        for name in given.only or BENCHES:
+            measured.append(asyncio.run(BENCHES[name](url, given.rows)))
+            show(measured[-1])
+    screen.print(f"\n{write(measured, found)}", markup=False, soft_wrap=True)
+    return 1 if any(one.differences for one in measured) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
