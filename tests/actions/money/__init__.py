@@ -1,0 +1,1 @@
+"""Verbs that move money, on a real database and against the fake gateway's book."""
