@@ -7,14 +7,14 @@ import msgspec
 
 from billsmith.actions.calls import Call, ClockMoving, Outcome, carry_out
 from billsmith.actions.context import Context
-from billsmith.actions.saving import lock_standing, save
+from billsmith.actions.saving import CreditNotFound, lock_standing, save
 from billsmith.core.credits import Credit, NewCredit, deleted, expired, grant_posting, granted, new_credit
 from billsmith.core.customers import not_deleted, today_of
 from billsmith.core.decisions import Decision, Standing, credit_changed, draw_available, with_credit
 from billsmith.core.facts import FactType
 from billsmith.core.ids import CreditId, CustomerId, shard_of, show_id
 from billsmith.core.tenants import Tenant
-from billsmith.errors import BillsmithError, NotFound
+from billsmith.errors import BillsmithError
 from billsmith.store import ledger as ledger_rows
 from billsmith.store import tenants as tenant_rows
 from billsmith.store.events import Cause
@@ -26,12 +26,6 @@ SWEEP = 500
 """Credits looked at in one go of the sweep."""
 
 _EVER = datetime.max.replace(tzinfo=UTC)
-
-
-class CreditNotFound(NotFound):
-    """No such credit of this tenant."""
-
-    code = "credit_not_found"
 
 
 async def grant_credit(context: Context, call: Call, customer_id: CustomerId, given: NewCredit) -> Outcome[Credit]:

@@ -44,6 +44,12 @@ class InvoiceNotFound(NotFound):
     code = "invoice_not_found"
 
 
+class CreditNotFound(NotFound):
+    """No such credit of this tenant."""
+
+    code = "credit_not_found"
+
+
 async def lock_standings(
     connection: Connection, tenant: Tenant, ids: Iterable[CustomerId], owed: Iterable[CustomerId] = ()
 ) -> Standings:

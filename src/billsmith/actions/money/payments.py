@@ -13,7 +13,7 @@ from billsmith.actions.context import Context
 from billsmith.actions.money.attempts import new_ids
 from billsmith.actions.money.loading import load_paid
 from billsmith.actions.money.refunds import PaymentNotFound
-from billsmith.actions.saving import CustomerNotFound, InvoiceNotFound, Standings, lock_standings, save
+from billsmith.actions.saving import CreditNotFound, CustomerNotFound, InvoiceNotFound, Standings, lock_standings, save
 from billsmith.core.collecting.outcomes import allocated, credited_rest, linkable
 from billsmith.core.collecting.plans import new_payment_figures
 from billsmith.core.collecting.reopening import payment_reversed
@@ -30,7 +30,7 @@ from billsmith.core.payments.payment import Allocation, AllocationRefused, Attem
 from billsmith.core.tenants import Tenant
 from billsmith.core.text import DESCRIPTION_LENGTH, line_of_text, metadata
 from billsmith.core.time_zones import EARLIEST
-from billsmith.errors import Conflict, NotFound
+from billsmith.errors import Conflict
 from billsmith.store import corrections as correction_rows
 from billsmith.store import invoices as invoice_rows
 from billsmith.store import ledger as ledger_rows
@@ -433,5 +433,5 @@ async def _new_payment(
 async def _credit(connection: Connection, tenant: Tenant, id_: UUID) -> Credit:
     found = await ledger_rows.get_credits(connection, tenant.id, [id_])
     if id_ not in found:
-        raise NotFound(f"there is no credit {show_id('credit', id_)}")
+        raise CreditNotFound(f"there is no credit {show_id('credit', id_)}")
     return found[id_]

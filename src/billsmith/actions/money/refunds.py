@@ -15,7 +15,7 @@ from billsmith.actions.money.attempts import LEASE, Sending, new_ids, send_and_r
 from billsmith.actions.money.loading import load_refundable
 from billsmith.actions.money.recovery import recover_first
 from billsmith.actions.money.sweeping import in_halves, of_each_tenant
-from billsmith.actions.saving import InvoiceNotFound, lock_standing, lock_standings, save
+from billsmith.actions.saving import CreditNotFound, InvoiceNotFound, lock_standing, lock_standings, save
 from billsmith.core.collecting.plans import new_attempt
 from billsmith.core.collecting.refunding import NewRefund, Refundable, refund_asked, refund_failed, refund_succeeded
 from billsmith.core.decisions import Decision, Standing, row_changed
@@ -294,7 +294,7 @@ async def _owner(connection: Connection, tenant: Tenant, target: RefundTarget) -
     assert target.credit_id is not None
     found = await ledger_rows.get_credits(connection, tenant.id, [target.credit_id])
     if target.credit_id not in found:
-        raise NotFound(f"there is no credit {show_id('credit', target.credit_id)}", pointer="/credit")
+        raise CreditNotFound(f"there is no credit {show_id('credit', target.credit_id)}", pointer="/credit")
     return found[target.credit_id].customer_id
 
 

@@ -13,6 +13,7 @@ from billsmith.api.schemas.customers import CustomerToChange, CustomerToCreate, 
 from billsmith.core.customers import CustomerDetails
 from billsmith.core.ids import CustomerId
 from billsmith.core.tenants import Scope
+from billsmith.errors import NotFound
 from billsmith.store.customers import Balances
 
 PATH = "/v1/customers"
@@ -82,7 +83,12 @@ async def _parent(asked: Asked) -> CustomerId | None:
     named = asked.body.parent
     if named is UNSET or named is None:
         return None
-    return await resolve_customer(asked.context, asked.tenant, named)
+    try:
+        parent_id = await resolve_customer(asked.context, asked.tenant, named)
+        await customers.get_customer(asked.context, asked.tenant, parent_id)
+    except NotFound as error:
+        raise type(error)(error.detail, pointer="/parent") from error
+    return parent_id
 
 
 async def _balances(asked: Asked, ids: list[CustomerId]) -> Balances:

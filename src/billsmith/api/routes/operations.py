@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 from starlette.responses import Response
 
-from billsmith.actions.customers import resolve_customer
+from billsmith.actions.customers import get_customer, resolve_customer
 from billsmith.actions.money import bulk
 from billsmith.actions.money.bulk import OperationInFull, RefundFilter
 from billsmith.api.endpoints import Asked, Endpoint, answer
@@ -15,9 +15,10 @@ from billsmith.api.filters import limit_of
 from billsmith.api.paging import LARGEST_LIMIT, LIMIT, Cursor, page_of, read_cursor
 from billsmith.api.parameters import Parameter, one_of
 from billsmith.api.schemas.money import InvoicesToRefund
-from billsmith.core.ids import show_id
+from billsmith.core.ids import CustomerId, show_id
 from billsmith.core.operations import Operation
 from billsmith.core.tenants import Scope
+from billsmith.errors import NotFound
 from billsmith.store.operations import ItemCount, OperationItem
 
 BULK = "/v1/refunds/bulk"
@@ -119,7 +120,16 @@ async def _wanted(asked: Asked, given: InvoicesToRefund) -> RefundFilter:
     customer = None
     if given.customer is not None:
         customer = await resolve_customer(asked.context, asked.tenant, given.customer)
+        await _known(asked, customer)
     return RefundFilter(given.issued_from, given.issued_before, customer, given.currency)
+
+
+async def _known(asked: Asked, customer_id: CustomerId) -> None:
+    """A filter that names nobody would match nothing, and nobody would know why. Raises CustomerNotFound."""
+    try:
+        await get_customer(asked.context, asked.tenant, customer_id)
+    except NotFound as error:
+        raise type(error)(error.detail, pointer="/customer") from error
 
 
 def _after(asked: Asked) -> UUID | None:
