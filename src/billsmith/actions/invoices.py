@@ -9,7 +9,7 @@ import msgspec
 from billsmith.actions.calls import Begun, Call, Outcome, carry_out
 from billsmith.actions.context import Context
 from billsmith.actions.customers import ExternalIdTaken
-from billsmith.actions.money.collect import begin_scheduled, belonging, charge_in_steps
+from billsmith.actions.money.collect import begin_scheduled, belonging, charge_in_steps, method_for
 from billsmith.actions.saving import (
     CustomerNotFound,
     InvoiceNotFound,
@@ -129,7 +129,8 @@ async def edit_draft(
 ) -> Outcome[Document]:
     """Change what `change` makes of a draft's content.
 
-    Raises InvoiceNotFound, InvoiceNotDraft, ExternalIdTaken, Invalid kinds.
+    Raises InvoiceNotFound, InvoiceNotDraft, ExternalIdTaken, PaymentMethodNotFound, PaymentMethodUnusable, Invalid
+    kinds.
     """
 
     async def verb(connection: Connection, cause: Cause) -> Document:
@@ -138,6 +139,8 @@ async def edit_draft(
         before = await _reread(connection, call.tenant, id_)
         changed, lines, fact = redrafted(standing, invoice, change(details_of(before)), cause.caused_at)
         await _check_name(connection, call.tenant, invoice, changed)
+        if changed.payment_method_id is not None and changed.payment_method_id != invoice.payment_method_id:
+            usable(await method_for(connection, call.tenant, standing, changed.payment_method_id))
         await invoice_rows.delete_draft(connection, invoice)
         await invoice_rows.insert_invoices(connection, [changed], {changed.id: lines})
         await record_facts(connection, context, cause, [fact], {changed.id: lines})

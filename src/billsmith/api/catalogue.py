@@ -2,12 +2,15 @@
 
 from billsmith.api.endpoints import Endpoint
 from billsmith.api.routes import (
+    attempts,
+    collection,
     corrections,
     credits,
     customers,
     events,
     invoices,
     operations,
+    payment_methods,
     payments,
     tenants,
     transfers,
@@ -16,7 +19,10 @@ from billsmith.api.routes import (
 ENDPOINTS: tuple[Endpoint, ...] = (
     *invoices.ENDPOINTS,
     *customers.ENDPOINTS,
+    *payment_methods.ENDPOINTS,
+    *collection.ENDPOINTS,
     *payments.ENDPOINTS,
+    *attempts.ENDPOINTS,
     *operations.ENDPOINTS,
     *corrections.ENDPOINTS,
     *credits.ENDPOINTS,

@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 
 from billsmith.actions import objects
+from billsmith.api.money_examples import money_examples
 from billsmith.api.schemas import customers as customer_bodies
 from billsmith.api.schemas import invoices as invoice_bodies
 from billsmith.core.credits import Credit, granted, new_credit
@@ -85,8 +86,24 @@ BODIES: dict[str, Any] = {
         "tax_ids": [{"type": "eu_vat", "value": "DE123456789"}],
     },
     "customer_change": {"emails": ["billing@example.com"], "terms_days": 14},
+    "gateway_account": {
+        "gateway": "external",
+        "name": "Bank transfers",
+        "settings": {},
+        "credentials": {},
+        "metadata": {"ledger": "1200"},
+    },
+    "gateway_account_change": {"name": "Transfers and cheques", "is_default": True},
+    "payment_method": {"customer": "tim", "payment_method": "bank_transfer", "metadata": {"source": "sign-up"}},
+    "payment_method_change": {"metadata": {"source": "support"}},
+    "invoice_method": {"payment_method": show_id("payment_method", _id(11)), "make_default": True},
     "payment": {"customer": "tim", "amount": 15000, "currency": "EUR", "reference": "Transfer of 2 April"},
     "allocation": {"invoices": [{"invoice": show_id("invoice", _id(5)), "amount": 5000}]},
+    "resolution": {
+        "outcome": "succeeded",
+        "gateway_id": "ch_81f2",
+        "evidence": "The gateway's dashboard shows it as captured on 2 April.",
+    },
     "refund": {"invoice": show_id("invoice", _id(5)), "amount": 2500, "reason": "Outage of 12 March"},
     "bulk_refund": {"issued_from": "2026-03-01", "issued_before": "2026-04-01", "reason": "Outage of 12 March"},
     "credit_note": {"reason": "Setup was free", "lines": [{"line_no": 2, "amount": 5950}]},
@@ -135,6 +152,7 @@ def shown_examples() -> dict[type, Any]:
         objects.KeyObject: objects.key_object(key),
         objects.TransferObject: objects.transfer_object(transfer),
         objects.EventObject: _event(invoice),
+        **money_examples(_CUSTOMER, _id, _AT),
     }
 
 

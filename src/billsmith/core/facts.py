@@ -10,6 +10,7 @@ from billsmith.core.ids import CustomerId
 FactType = Literal[
     "tenant.created",
     "tenant.clock_moved",
+    "tenant.updated",
     "key.created",
     "key.revoked",
     "customer.created",
@@ -49,6 +50,7 @@ FactType = Literal[
     "gateway_account.updated",
     "gateway_account.paused",
     "gateway_account.resumed",
+    "gateway_account.closed",
     "payment_method.created",
     "payment_method.updated",
     "payment_method.detached",

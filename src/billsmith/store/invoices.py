@@ -222,7 +222,7 @@ class Uncollectable(msgspec.Struct, frozen=True, gc=False):
 async def uncollectable_customers(
     connection: Connection | Pool, tenant_id: TenantId, after: CustomerId | None, limit: int
 ) -> list[Uncollectable]:
-    """Customers that can't be charged, in the order of their ids, one row per currency and reason."""
+    """Up to `limit` customers that can't be charged, by their ids, one row per currency and reason of each."""
     rows = await connection.fetch(_SQL["uncollectable_customers"], tenant_id, after, limit)
     return [Uncollectable(*row) for row in rows]
 

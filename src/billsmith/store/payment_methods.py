@@ -7,7 +7,8 @@ from uuid import UUID
 import msgspec
 from msgspec.structs import astuple
 
-from billsmith.core.ids import GatewayAccountId, TenantId, shard_of
+from billsmith.core.customers import Customer
+from billsmith.core.ids import GatewayAccountId, PaymentMethodId, TenantId, shard_of
 from billsmith.core.payments.methods import GatewayAccount, PaymentMethod
 from billsmith.store.customers import split_ids
 from billsmith.store.listing import Filters, list_ids
@@ -18,9 +19,9 @@ _SQL = load("payment_methods")
 _COLUMNS = ("shard", *PaymentMethod.__struct_fields__)
 
 
-async def insert_account(connection: Connection, account: GatewayAccount) -> None:
-    """A new gateway account."""
-    await connection.execute(_SQL["insert_account"], *astuple(account))
+async def insert_account(connection: Connection, account: GatewayAccount) -> bool:
+    """A new gateway account; False: another has just become the default, too."""
+    return await connection.fetchval(_SQL["insert_account"], *astuple(account)) is not None
 
 
 async def update_account(connection: Connection, account: GatewayAccount) -> None:
@@ -40,11 +41,6 @@ async def update_account(connection: Connection, account: GatewayAccount) -> Non
     )
 
 
-async def undefault_accounts(connection: Connection, tenant_id: TenantId, but: GatewayAccountId) -> None:
-    """No account but this one is the default any more."""
-    await connection.execute(_SQL["undefault_accounts"], tenant_id, but)
-
-
 async def get_account(connection: Connection | Pool, tenant_id: TenantId, id_: UUID) -> GatewayAccount | None:
     """The account, or None."""
     return _account(await connection.fetchrow(_SQL["get_account"], tenant_id, id_))
@@ -53,6 +49,22 @@ async def get_account(connection: Connection | Pool, tenant_id: TenantId, id_: U
 async def lock_account(connection: Connection, tenant_id: TenantId, id_: UUID) -> GatewayAccount | None:
     """The account, locked; alone in its transaction, so that no other lock has an order with it."""
     return _account(await connection.fetchrow(_SQL["lock_account"], tenant_id, id_))
+
+
+async def lock_accounts(connection: Connection, tenant_id: TenantId) -> list[GatewayAccount]:
+    """Every account of the tenant, oldest first, locked: for changing which is the default."""
+    return [GatewayAccount(*row) for row in await connection.fetch(_SQL["lock_accounts"], tenant_id)]
+
+
+async def list_all_accounts(connection: Connection | Pool, after: UUID, limit: int) -> list[GatewayAccount]:
+    """Accounts of all tenants behind an id, oldest first."""
+    return [GatewayAccount(*row) for row in await connection.fetch(_SQL["list_all_accounts"], after, limit)]
+
+
+async def reseal_account(connection: Connection | Pool, account: GatewayAccount, sealed: bytes) -> bool:
+    """Store the same credentials, sealed anew; False: they have changed meanwhile."""
+    values = (account.tenant_id, account.id, account.sealed_credentials, sealed)
+    return await connection.fetchval(_SQL["reseal_account"], *values) is not None
 
 
 async def list_accounts(connection: Connection | Pool, tenant_id: TenantId) -> list[GatewayAccount]:
@@ -99,6 +111,23 @@ async def get_methods(
     """Those of the methods that exist."""
     rows = await connection.fetch(_SQL["get_methods"], tenant_id, *split_ids(ids))
     return {row["id"]: _method(row) for row in rows}
+
+
+async def find_method(
+    connection: Connection, customer: Customer, account_id: GatewayAccountId, token: str
+) -> PaymentMethodId | None:
+    """The customer's method with this token that is not detached."""
+    values = (customer.tenant_id, shard_of(customer.id), customer.id, account_id, token)
+    found = await connection.fetchval(_SQL["find_method"], *values)
+    return None if found is None else PaymentMethodId(found)
+
+
+async def find_setup(
+    connection: Connection | Pool, tenant_id: TenantId, account_id: GatewayAccountId, setup_id: str
+) -> PaymentMethodId | None:
+    """The method that waits for this set-up to be finished."""
+    found = await connection.fetchval(_SQL["find_setup"], tenant_id, account_id, setup_id)
+    return None if found is None else PaymentMethodId(found)
 
 
 async def list_methods(connection: Connection | Pool, tenant_id: TenantId, filters: Filters) -> list[PaymentMethod]:

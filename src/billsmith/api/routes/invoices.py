@@ -9,10 +9,13 @@ from starlette.responses import Response
 from billsmith.actions import customers, invoices
 from billsmith.actions.customers import resolve_customer, resolve_customers
 from billsmith.actions.invoices import NewInvoice, Refusal
+from billsmith.actions.money import collect
+from billsmith.actions.money.policies import give_policy
 from billsmith.actions.objects import CustomerObject, InvoiceObject, customer_object, invoice_object
 from billsmith.api.body import shaped
 from billsmith.api.endpoints import Asked, Endpoint, answer
 from billsmith.api.filters import Listed, expand_parameter
+from billsmith.api.idempotency import require_key
 from billsmith.api.paging import Cursor, page_of
 from billsmith.api.problems import Problem, problem_of
 from billsmith.api.schemas.invoices import (
@@ -119,6 +122,10 @@ async def change(asked: Asked) -> Response:
         return await asked.carry_out(
             lambda call: invoices.relabel_invoice(asked.context, call, id_, notes, words), invoice_object
         )
+    if given.changes == {"collection_policy"} or (given.changes == {"payment_method"} and given.payment_method):
+        document = await invoices.get_invoice(asked.context, asked.tenant, id_)
+        if document.invoice.status != "draft":
+            return await _collect_otherwise(asked, id_, details_of(given))
 
     def changed(before: InvoiceDetails) -> InvoiceDetails:
         return changed_details(before, given)
@@ -136,6 +143,19 @@ async def finalise(asked: Asked) -> Response:
     """Finalise a draft."""
     id_ = asked.id("invoice")
     return await asked.carry_out(lambda call: invoices.finalise_invoice(asked.context, call, id_), invoice_object)
+
+
+async def _collect_otherwise(asked: Asked, id_: UUID, given: InvoiceDetails) -> Response:
+    """Another policy for a finalised invoice; or a method, with which it is collected at once."""
+    method_id = given.payment_method_id
+    if method_id is None:
+        return await asked.carry_out(
+            lambda call: give_policy(asked.context, call, id_, given.collection_policy), invoice_object
+        )
+    require_key(asked.request)
+    return await asked.carry_out(
+        lambda call: collect.give_method(asked.context, call, id_, method_id, default=False), invoice_object
+    )
 
 
 async def _customers(asked: Asked, documents: list[Document]) -> dict[UUID, CustomerObject]:
@@ -195,7 +215,8 @@ ENDPOINTS = (
     ),
     Endpoint(
         method="PATCH", path=ONE, name="changeInvoice", summary="Change an invoice", run=change, scope=Scope.WRITE,
-        description="Everything on a draft; only `metadata` and `tags` once it is finalised.",
+        description="Everything on a draft; once it is finalised `metadata` and `tags`, or `collection_policy` alone, "
+        "or `payment_method` alone, with which it is collected at once (an idempotency key is needed for that).",
         body=InvoiceToChange, example="invoice_change", answers=InvoiceObject, problems=(404, 409),
     ),
     Endpoint(

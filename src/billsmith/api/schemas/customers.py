@@ -9,8 +9,10 @@ from billsmith.api.schemas.given import (
     AddressGiven,
     Amount,
     Instant,
+    PolicyGiven,
     TaxIdGiven,
     Texts,
+    id_given,
     instant,
     minor,
     one_currency,
@@ -41,12 +43,17 @@ class CustomerToChange(Struct, frozen=True, gc=False, kw_only=True, forbid_unkno
     invoicing: Invoicing | UnsetType = UNSET
     draw_credit: bool | UnsetType = UNSET
     overdue_exempt: bool | UnsetType = UNSET
+    payment_method: str | UnsetType | None = UNSET
+    collection_policy: PolicyGiven | UnsetType | None = UNSET
     metadata: Texts | UnsetType = UNSET
     tags: list[str] | UnsetType = UNSET
 
 
 class CustomerToCreate(CustomerToChange, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True):
-    """A new customer; only a name is needed. `parent` is the id or external id of a customer without a parent."""
+    """A new customer; only a name is needed. `parent` is the id or external id of a customer without a parent.
+
+    A payment method belongs to a customer who exists, so it is given afterwards.
+    """
 
     name: str
 
@@ -90,6 +97,11 @@ def _fields(given: CustomerToChange, parent_id: CustomerId | None) -> dict[str, 
     if "parent" in fields:
         del fields["parent"]
         fields["parent_id"] = parent_id
+    if fields.get("collection_policy") is not None:
+        fields["collection_policy"] = fields["collection_policy"].policy()
+    if "payment_method" in fields:
+        named = fields.pop("payment_method")
+        fields["payment_method_id"] = named and id_given("payment_method", named, "/payment_method")
     if "address" in fields:
         fields["address"] = fields["address"].address() if fields["address"] else Address()
     if "tax_ids" in fields:

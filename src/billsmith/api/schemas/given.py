@@ -4,15 +4,18 @@ import re
 from collections.abc import Iterable
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
+from uuid import UUID
 
 import msgspec
 from msgspec import UNSET, Meta, Struct
 
 from billsmith.api.filters import EARLIEST, LATEST
+from billsmith.core.ids import find_id
 from billsmith.core.parties import Address, TaxId
+from billsmith.core.payments.policy import MOST_RETRIES, CollectionPolicy
 from billsmith.core.periods import Period
-from billsmith.errors import Invalid
+from billsmith.errors import Invalid, NotFound
 
 _DECIMAL = r"-?[0-9]{1,15}(\.[0-9]{1,12})?"
 _IS_DECIMAL = re.compile(_DECIMAL)
@@ -92,6 +95,27 @@ class TaxIdGiven(Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     def tax_id(self) -> TaxId:
         """As core has it."""
         return TaxId(self.type, self.value)
+
+
+class PolicyGiven(Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+    """When a failed charge is tried again by itself (`automatic`), or that it never is (`on_update`)."""
+
+    mode: Literal["automatic", "on_update"] = "automatic"
+    retry_after_days: tuple[int, ...] = CollectionPolicy().retry_after_days
+    after_last: Literal["stay_open", "write_off"] = "stay_open"
+    most_tries: int = MOST_RETRIES
+
+    def policy(self) -> CollectionPolicy:
+        """As core has it; whether the networks allow it is checked there."""
+        return CollectionPolicy(self.mode, self.retry_after_days, self.after_last, self.most_tries)
+
+
+def id_given(kind: str, text: str, pointer: str) -> UUID:
+    """The id in a body that names another object. Raises NotFound."""
+    try:
+        return find_id(kind, text)
+    except NotFound as error:
+        raise NotFound(error.detail, pointer=pointer) from error
 
 
 def set_fields(given: Struct, names: Iterable[str]) -> dict[str, Any]:

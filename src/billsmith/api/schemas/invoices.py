@@ -12,8 +12,10 @@ from billsmith.api.schemas.given import (
     CurrencyMismatch,
     DecimalText,
     PeriodGiven,
+    PolicyGiven,
     Texts,
     decimal,
+    id_given,
     minor,
     one_currency,
     set_fields,
@@ -75,6 +77,9 @@ class AdjustmentGiven(Struct, frozen=True, gc=False, forbid_unknown_fields=True)
 class InvoiceToChange(Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True):
     """What is to change about an invoice: everything on a draft, `metadata` and `tags` on any.
 
+    `payment_method` and `collection_policy` may be given to an open invoice, too, each by itself: with a payment method
+    it is collected at once.
+
     `items`, `adjustments`, `metadata` and `tags` are replaced as a whole. An `amount` without `items` is what the
     items there must add up to; a single item without a unit price takes it over.
     """
@@ -92,13 +97,21 @@ class InvoiceToChange(Struct, frozen=True, gc=False, kw_only=True, forbid_unknow
     terms_days: int | UnsetType | None = UNSET
     external_id: str | UnsetType | None = UNSET
     external_number: str | UnsetType | None = UNSET
+    payment_method: str | UnsetType | None = UNSET
+    collection_policy: PolicyGiven | UnsetType | None = UNSET
+    appears_on_statement_as: str | UnsetType | None = UNSET
     metadata: Texts | UnsetType = UNSET
     tags: list[str] | UnsetType = UNSET
 
     @property
     def only_labels(self) -> bool:
         """Whether nothing but metadata and tags is to change."""
-        return set(set_fields(self, self.__struct_fields__)) <= {"metadata", "tags"}
+        return self.changes <= {"metadata", "tags"}
+
+    @property
+    def changes(self) -> set[str]:
+        """The names of what is to change."""
+        return set(set_fields(self, self.__struct_fields__))
 
 
 class InvoiceToCreate(InvoiceToChange, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True):
@@ -158,6 +171,13 @@ def _fields(given: InvoiceToChange, currency_before: str | None) -> dict[str, An
         fields["items"] = tuple(_item(item, f"/items/{position}") for position, item in enumerate(items))
     if "adjustments" in fields:
         fields["adjustments"] = tuple(Adjustment(minor(entry.amount) or 0, entry.reason) for entry in adjustments)
+    if "payment_method" in fields:
+        named = fields.pop("payment_method")
+        fields["payment_method_id"] = named and id_given("payment_method", named, "/payment_method")
+    if fields.get("collection_policy") is not None:
+        fields["collection_policy"] = fields["collection_policy"].policy()
+    if "appears_on_statement_as" in fields:
+        fields["statement_text"] = fields.pop("appears_on_statement_as")
     if "amount" in fields:
         fields["amount_minor"] = minor(fields.pop("amount"))
     if fields.get("period") is not None:
