@@ -91,6 +91,9 @@ class AttemptObject(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     decline: DeclineObject | None
     next_action: NextAction | None
     settles_at: datetime | None
+    checks: int
+    """How often the gateway was asked about it."""
+    next_check_at: datetime | None
     evidence: str | None
     version: int
     created_at: datetime

@@ -7,7 +7,7 @@ from billsmith.wiring import make_worker
 
 
 def worker() -> None:
-    """Run the worker alone: number events, let credits expire, forget old idempotency keys.
+    """Run the worker alone: collect what is due, send refunds, ask about payments, number events.
 
     `billsmith serve` has one inside; run more of them where one doesn't keep up. Ctrl-C ends the batch under way, a
     second Ctrl-C quits at once.

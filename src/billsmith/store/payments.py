@@ -143,9 +143,15 @@ async def count_tries(
     return {row["payment_method_id"]: row["tries"] for row in rows}
 
 
-async def count_unknown(connection: Connection | Pool) -> int:
-    """How many attempts of all tenants nobody knows the outcome of."""
-    return int(await connection.fetchval(_ATTEMPTS["count_unknown"]))
+async def count_undecided(connection: Connection | Pool) -> dict[str, int]:
+    """How many attempts of all tenants are under way, pending or unknown, by status."""
+    return {row["status"]: row["attempts"] for row in await connection.fetch(_ATTEMPTS["count_undecided"])}
+
+
+async def count_parked(connection: Connection | Pool) -> dict[str, int]:
+    """How many invoices and refunds of all tenants could not be worked on, or need somebody's attention."""
+    row = await connection.fetchrow(_ATTEMPTS["count_parked"])
+    return {} if row is None else dict(row)
 
 
 async def count_live_of_account(connection: Connection, tenant_id: TenantId, account_id: GatewayAccountId) -> int:

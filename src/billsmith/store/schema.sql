@@ -339,6 +339,7 @@ CREATE UNIQUE INDEX invoices_external_id ON invoices (shard, customer_id, extern
 CREATE INDEX invoices_labels ON invoices USING gin (labels) WHERE labels <> '{}';              -- tags and metadata filters
 
 CREATE INDEX invoices_collect_due ON invoices (next_collect_at) WHERE next_collect_at IS NOT NULL;  -- wake-up
+CREATE INDEX invoices_parked ON invoices (tenant_id, id) WHERE collection_reason = 'parked';  -- what could not even be tried
 CREATE INDEX invoices_adjusting ON invoices (shard, adjusts_id) WHERE adjusts_id IS NOT NULL;  -- what corrects an invoice upwards
 
 -- Bulk-loaded: no foreign key; verify checks that every line has its invoice.
@@ -533,6 +534,7 @@ CREATE INDEX refunds_list ON refunds (tenant_id, id DESC);                      
 CREATE INDEX refunds_of_customer ON refunds (shard, customer_id, id DESC);                       -- … of one customer
 CREATE INDEX refunds_of_payment ON refunds (shard, payment_id, id);                              -- … of one payment
 CREATE INDEX refunds_of_invoice ON refunds (shard, invoice_id, id) WHERE invoice_id IS NOT NULL; -- … of one invoice
+CREATE INDEX refunds_attention ON refunds (tenant_id, id) WHERE needs_attention AND status = 'pending';  -- what needs a person
 CREATE INDEX refunds_due ON refunds (next_try_at) WHERE next_try_at IS NOT NULL;                 -- wake-up
 
 -- A payer's bank holds money back, for good or not.

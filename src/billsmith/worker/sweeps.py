@@ -8,6 +8,8 @@ from billsmith.actions import deliver
 from billsmith.actions.context import Context
 from billsmith.actions.credits import expire_credits
 from billsmith.actions.deliver import forget_keys, number_events
+from billsmith.actions.money import bulk, collect, recovery, refunds
+from billsmith.worker.figures import measure
 
 
 class Sweep(msgspec.Struct, frozen=True):
@@ -27,6 +29,13 @@ class Sweep(msgspec.Struct, frozen=True):
 SWEEPS = (
     # Once a full batch waits it goes on at once; below that a pause gathers many small commits into one.
     Sweep("number_events", 0.2, number_events, deliver.TRANSACTIONS_AT_ONCE),
+    # Runs at boot, too: what was cut off with the process before is asked about at once, or when its lease is over.
+    Sweep("recover_cut_off", 20, recovery.recover_cut_off, recovery.SWEEP),
+    Sweep("ask_about_waiting", 60, recovery.ask_about_waiting, recovery.SWEEP),
+    Sweep("collect_due", 5, collect.collect_due, collect.SWEEP),
+    Sweep("refunds_due", 5, refunds.refunds_due, refunds.SWEEP),
+    Sweep("bulk_refunds", 5, bulk.carry_on_bulk_refunds),
     Sweep("expire_credits", 60, expire_credits),
     Sweep("forget_keys", 600, forget_keys, deliver.KEYS_AT_ONCE),
+    Sweep("figures", 30, measure),
 )

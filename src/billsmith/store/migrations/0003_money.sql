@@ -94,6 +94,7 @@ ALTER TABLE invoices ALTER COLUMN attempt_count DROP DEFAULT;
 ALTER TABLE invoices DROP CONSTRAINT invoices_voided_minor_check;
 ALTER TABLE invoices ADD CONSTRAINT invoices_refunded_within_paid CHECK (refunded_minor <= paid_minor);
 CREATE INDEX invoices_collect_due ON invoices (next_collect_at) WHERE next_collect_at IS NOT NULL;
+CREATE INDEX invoices_parked ON invoices (tenant_id, id) WHERE collection_reason = 'parked';
 CREATE INDEX invoices_adjusting ON invoices (shard, adjusts_id) WHERE adjusts_id IS NOT NULL;
 
 CREATE TABLE payments (
@@ -232,6 +233,7 @@ CREATE INDEX refunds_list ON refunds (tenant_id, id DESC);
 CREATE INDEX refunds_of_customer ON refunds (shard, customer_id, id DESC);
 CREATE INDEX refunds_of_payment ON refunds (shard, payment_id, id);
 CREATE INDEX refunds_of_invoice ON refunds (shard, invoice_id, id) WHERE invoice_id IS NOT NULL;
+CREATE INDEX refunds_attention ON refunds (tenant_id, id) WHERE needs_attention AND status = 'pending';
 CREATE INDEX refunds_due ON refunds (next_try_at) WHERE next_try_at IS NOT NULL;
 
 CREATE TABLE credit_notes (

@@ -82,9 +82,14 @@ SELECT tenant_id, customer_id, id, next_check_at FROM attempts
 WHERE tenant_id = $1 AND next_check_at <= $2 AND status <> 'sent'
 ORDER BY next_check_at LIMIT $3;
 
--- name: count_unknown
--- across tenants: for the metric
-SELECT count(*) FROM attempts WHERE status = 'unknown';
+-- name: count_undecided
+-- across tenants: for the metrics; through the index of those that are asked about
+SELECT status, count(*) AS attempts FROM attempts WHERE next_check_at IS NOT NULL GROUP BY status;
+
+-- name: count_parked
+-- across tenants: for the metrics; what waits for a person because it could not be worked on
+SELECT (SELECT count(*) FROM invoices WHERE collection_reason = 'parked') AS invoices,
+    (SELECT count(*) FROM refunds WHERE needs_attention AND status = 'pending') AS refunds;
 
 -- name: count_live_of_account
 -- What is live has a time to be asked about again, so the partial index on that finds it.

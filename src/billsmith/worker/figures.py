@@ -1,0 +1,20 @@
+"""Figures about money that waits, for Prometheus: looked at every half minute, of all tenants together."""
+
+from prometheus_client import Gauge
+
+from billsmith.actions.context import Context
+from billsmith.core.payments.payment import LIVE_STATUSES
+from billsmith.store import payments as payment_rows
+
+UNDECIDED = Gauge("billsmith_attempts_undecided", "Attempts that are not decided, by status.", ["status"])
+PARKED = Gauge("billsmith_parked", "What could not be worked on, or needs a person's attention.", ["kind"])
+
+
+async def measure(context: Context) -> int:
+    """Take the figures; nothing is worked off by it."""
+    undecided = await payment_rows.count_undecided(context.pool)
+    for status in LIVE_STATUSES:
+        UNDECIDED.labels(status).set(undecided.get(status, 0))
+    for kind, rows in (await payment_rows.count_parked(context.pool)).items():
+        PARKED.labels(kind).set(rows)
+    return 0
