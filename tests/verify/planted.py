@@ -347,4 +347,4 @@ PARENTS = [
             f"UPDATE number_series SET tenant_id = '{NOBODY}' WHERE series = 'tenant'", "", _NUMBERS),
 ]  # fmt: skip
 
-PLANTED = [*LEDGER, *LINES, *INVOICES, *CREDITS, *NUMBERS, *EVENTS, *PARENTS]
+HOUSE = [*LEDGER, *LINES, *INVOICES, *CREDITS, *NUMBERS, *EVENTS, *PARENTS]

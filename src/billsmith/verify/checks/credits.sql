@@ -85,7 +85,7 @@ WITH moved AS (
     SELECT tenant_id, shard, credit_id, invoice_id,
         sum(CASE kind WHEN 'credit_drawn' THEN amount_minor ELSE -amount_minor END) AS amount
     FROM transfers
-    WHERE kind IN ('credit_drawn', 'credit_returned') AND ($1::uuid IS NULL OR tenant_id = $1)
+    WHERE kind IN ('credit_drawn', 'credit_returned') AND credit_id IS NOT NULL AND invoice_id IS NOT NULL AND ($1::uuid IS NULL OR tenant_id = $1)
     GROUP BY tenant_id, shard, credit_id, invoice_id
 ), kept AS (
     SELECT tenant_id, shard, credit_id, invoice_id, amount_minor FROM credit_draws WHERE $1::uuid IS NULL OR tenant_id = $1

@@ -202,3 +202,22 @@ CROSS JOIN LATERAL (VALUES
     ('gateway_account_id', accounts.id IS NOT NULL, 'a gateway account of this tenant', gateway_account_id::text)
 ) AS figures (figure, holds, expected, stored)
 WHERE ($1::uuid IS NULL OR methods.tenant_id = $1) AND NOT holds;
+
+-- name: orphans
+-- What gateways' events of unknown payments moved into suspense is what is in suspense as nobody's.
+WITH moved AS (
+    SELECT tenant_id, currency, sum(CASE 'suspense' WHEN credit THEN amount_minor WHEN debit THEN -amount_minor ELSE 0 END) AS amount
+    FROM transfers
+    WHERE customer_id IS NULL AND ($1::uuid IS NULL OR tenant_id = $1)
+    GROUP BY tenant_id, currency
+), kept AS (
+    SELECT tenant_id, currency, sum(suspended_minor) AS suspended
+    FROM gateway_events
+    WHERE suspended_minor IS NOT NULL AND ($1::uuid IS NULL OR tenant_id = $1)
+    GROUP BY tenant_id, currency
+)
+SELECT tenant_id, 'tenant ' || tenant_id || ' in ' || currency AS object, 'suspended_minor' AS figure, COALESCE(amount, 0)::text AS expected,
+    COALESCE(suspended, 0)::text AS stored
+FROM moved
+FULL JOIN kept USING (tenant_id, currency)
+WHERE COALESCE(amount, 0) <> COALESCE(suspended, 0);
