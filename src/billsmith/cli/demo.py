@@ -3,15 +3,13 @@
 import asyncio
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from decimal import Decimal
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import msgspec
 import typer
-from babel.numbers import format_currency
 from rich.markup import escape
 from rich.table import Table
 
@@ -25,22 +23,18 @@ from billsmith.cli.importing.mapping import parse_mapping
 from billsmith.cli.importing.reading import FileMissing
 from billsmith.cli.importing.run import ImportOrder, ImportSummary, run_import
 from billsmith.cli.session import FAILED, JsonOption, errors, fail, new_request_id, print_json, screen, settings_or_fail
+from billsmith.cli.shop import run as shop_run
+from billsmith.cli.shop.about import CURRENCY, MAPPING, NAME, SHOPS, TIME_ZONE
+from billsmith.cli.shop.about import shown as _money
 from billsmith.config import Settings
 from billsmith.core.ledger import Balance
-from billsmith.core.money import show_amount
 from billsmith.core.tenants import NewTenant
 from billsmith.errors import BillsmithError
 from billsmith.verify import Report, verify
 from billsmith.wiring import make_database_anew, open_context, open_database, remove_database
 
 DATABASE = "billsmith_demo"
-CURRENCY = "GBP"
-LOCALE = "en_GB"
-SHOP = NewTenant(name="The Retail Shop", currency=CURRENCY, time_zone="Europe/London")
-MAPPING = (
-    "document=InvoiceNo", "customer=CustomerID", "walk_in=Country", "issued_on=InvoiceDate", "name=Description",
-    "type=StockCode", "quantity=Quantity", "unit_price=UnitPrice", "metadata.country=Country",
-)  # fmt: skip
+SHOP = NewTenant(name=NAME, currency=CURRENCY, time_zone=TIME_ZONE)
 BAR = 12
 
 
@@ -83,6 +77,10 @@ def demo(
     keep: Annotated[
         bool, typer.Option("--keep", help="Leave the demo's database where it is, to look around.")
     ] = False,
+    shop: Annotated[
+        bool,
+        typer.Option("--shop", help="Settle the year, too: payments over the fake gateway, returns, write-offs."),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Import a whole year of a shop's invoices into a database of its own, sum it up, and prove every figure.
@@ -90,24 +88,39 @@ def demo(
     The shop is a real one where its data is (BILLSMITH_SHARED), otherwise a generated one of the same shape. The
     database `billsmith_demo` is made anew every time. Exit code 1 if a figure could not be proven.
 
+    With --shop the year is settled as well: a scripted share of its customers is declined, pays late, pays with another
+    card or never; replies are lost; what was returned is credited line by line; and the gateway's own book is compared.
+
     Example: billsmith demo --keep
     """
     settings = settings_or_fail()
     try:
-        with _shop_file(settings, data, generated, documents) as (shop, file), open_database(settings) as url:
-            summary, report = asyncio.run(
-                _demo(settings, url, shop, file, workers or os.cpu_count() or 1, keep, as_json)
-            )
+        with _shop_file(settings, data, generated, documents) as (which, file), open_database(settings) as url:
+            run = _Run(settings, url, which, file, workers or os.cpu_count() or 1, keep, as_json)
+            summary: DemoSummary | shop_run.Settled
+            if shop:
+                summary, report = asyncio.run(_in_a_database(run, _settle))
+            else:
+                summary, report = asyncio.run(_in_a_database(run, _import))
     except BillsmithError as error:
         fail(error)
     if as_json:
         print_json(summary)
     else:
-        show(summary)
+        if isinstance(summary, DemoSummary):
+            show(summary)
+        else:
+            shop_run.show(summary)
         for check in report.checks:
             proof.show_differences(check)
-    if summary.differences or summary.imported.rows_rejected:
+    if _is_wrong(summary):
         raise typer.Exit(FAILED)
+
+
+def _is_wrong(summary: DemoSummary | shop_run.Settled) -> bool:
+    if isinstance(summary, DemoSummary):
+        return bool(summary.differences or summary.imported.rows_rejected)
+    return bool(summary.differences or summary.rows_rejected or summary.book.disagreements)
 
 
 @contextmanager
@@ -127,31 +140,54 @@ def _shop_file(settings: Settings, data: Path | None, generated: bool, documents
             yield "generated", file
 
 
-async def _demo(
-    settings: Settings, url: str, shop: str, file: Path, workers: int, keep: bool, quiet: bool
-) -> tuple[DemoSummary, Report]:
-    database = await make_database_anew(url, DATABASE)
-    # Whichever server it is on, this database is ours alone: migrated here, and used as its owner.
-    own = msgspec.structs.replace(settings, database_url=None)
-    try:
-        async with open_context(own, database) as context:
-            tenant = await tenants.create_tenant(context, SHOP, "demo", new_request_id(context))
-            call = Call(tenant, "demo", new_request_id(context), "the demo")
-            with imports.watched(quiet=quiet) as watcher:
-                imported = await run_import(context, own, database, call, _order(file, workers), watcher)
-            with proof.watched(quiet=quiet) as on_check:
-                report = await verify(database, tenant_id=tenant.id, on_check=on_check)
-            summary = await _summed_up(context, call, shop, imported, report)
-    finally:
-        if not keep:
-            await remove_database(url, DATABASE)
-    if keep and not quiet:
+class _Run(msgspec.Struct, frozen=True):
+    """One run of the demo: what of, where, and how."""
+
+    settings: Settings
+    url: str
+    shop: str
+    file: Path
+    workers: int
+    keep: bool
+    quiet: bool
+
+
+Summary = TypeVar("Summary")
+Work = Callable[[Context, _Run, str], Awaitable[tuple[Summary, Report]]]
+
+
+async def _in_a_database(run: _Run, work: Work[Summary]) -> tuple[Summary, Report]:
+    """Do `work` in a database made anew, which is gone afterwards unless it is to be kept."""
+    database = await make_database_anew(run.url, DATABASE)
+    with tempfile.TemporaryDirectory(prefix="billsmith-demo-") as folder:
+        # Whichever server it is on, this database is ours alone: migrated here, and used as its owner. What else is
+        # kept of it, keys and the fake gateway's book, goes with it.
+        home = run.settings.home if run.keep else Path(folder)
+        own = msgspec.structs.replace(run.settings, database_url=None, home=home)
+        try:
+            async with open_context(own, database) as context:
+                done = await work(context, msgspec.structs.replace(run, settings=own), database)
+        finally:
+            if not run.keep:
+                await remove_database(run.url, DATABASE)
+    if run.keep and not run.quiet:
         errors.print(f"The database is kept: DATABASE_URL={database}", markup=False, soft_wrap=True)
-    return summary, report
+    return done
 
 
-def _order(file: Path, workers: int) -> ImportOrder:
-    return ImportOrder(file, "demo", parse_mapping(MAPPING), workers, create_customers=True)
+async def _import(context: Context, run: _Run, database: str) -> tuple[DemoSummary, Report]:
+    tenant = await tenants.create_tenant(context, SHOP, "demo", new_request_id(context))
+    call = Call(tenant, "demo", new_request_id(context), "the demo")
+    order = ImportOrder(run.file, "demo", parse_mapping(MAPPING), run.workers, create_customers=True)
+    with imports.watched(quiet=run.quiet) as watcher:
+        imported = await run_import(context, run.settings, database, call, order, watcher)
+    with proof.watched(quiet=run.quiet) as on_check:
+        report = await verify(database, tenant_id=tenant.id, on_check=on_check)
+    return await _summed_up(context, call, run.shop, imported, report), report
+
+
+async def _settle(context: Context, run: _Run, database: str) -> tuple[shop_run.Settled, Report]:
+    return await shop_run.settle_shop(context, run.settings, database, run.shop, run.file, run.workers, quiet=run.quiet)
 
 
 async def _summed_up(context: Context, call: Call, shop: str, imported: ImportSummary, report: Report) -> DemoSummary:
@@ -177,9 +213,8 @@ async def _summed_up(context: Context, call: Call, shop: str, imported: ImportSu
 
 def show(summary: DemoSummary) -> None:
     """The summary for a person: what came in, from where, what is owed, how long it took, and that it is right."""
-    shops = {"real": "a real shop's year (UCI Online Retail, CC BY 4.0)", "generated": "a generated shop's year"}
     screen.print()
-    screen.print(f"[bold]{SHOP.name}[/bold]  {escape(shops.get(summary.shop, summary.shop))}")
+    screen.print(f"[bold]{SHOP.name}[/bold]  {escape(SHOPS.get(summary.shop, summary.shop))}")
     screen.print()
     screen.print(_countries(summary))
     screen.print()
@@ -223,7 +258,3 @@ def _countries(summary: DemoSummary) -> Table:
             f"[green]{'▇' * length}[/green]",
         )
     return table
-
-
-def _money(amount_minor: int) -> str:
-    return format_currency(Decimal(show_amount(amount_minor, CURRENCY)), CURRENCY, locale=LOCALE)

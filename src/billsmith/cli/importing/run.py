@@ -42,6 +42,8 @@ class ImportOrder(msgspec.Struct, frozen=True):
     dry_run: bool = False
     rejects: Path | None = None
     lines_at_once: int = LINES_AT_ONCE
+    leave_out: frozenset[str] = frozenset()
+    """Documents that are none of this import."""
 
 
 class ImportSummary(msgspec.Struct):
@@ -92,7 +94,8 @@ async def run_import(
         spooled = spool(rows(order.path, columns), mapping, Path(folder) / "rows", watcher.on_rows)
         documents, undated = in_order(list(spooled.documents.values()), call.tenant.time_zone)
         refused = undated | spooled.spoiled
-        documents = [document for document in documents if document.name not in refused]
+        left_out = order.leave_out.union(refused)
+        documents = [document for document in documents if document.name not in left_out]
         begin = find_import if order.dry_run else begin_import
         operation = await begin(context, call, order.name)
         customers = await _customers(context, call, order, documents)
