@@ -89,7 +89,7 @@ async def test_b06_write_offs_add_up_in_the_ledger_and_in_a_report_and_are_no_cr
 async def test_b06_money_that_comes_after_a_write_off_is_a_recovery(steve: Company) -> None:
     tim = await steve.customer()
     invoice = await steve.invoice(tim)
-    await steve.verb(invoice, "write-off", {"reason": "Insolvent"})
+    write_off = await steve.verb(invoice, "write-off", {"reason": "Insolvent"})
     await steve.post(
         "/v1/payments", {"customer": tim["id"], "amount": 10_000, "invoices": [{"invoice": invoice["id"]}]}
     )
