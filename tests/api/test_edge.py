@@ -47,6 +47,7 @@ async def test_an_unknown_method_is_a_problem_that_names_the_others(client: Asyn
     refused = await client.put("/v1/invoices", json={})
     is_problem(refused, 405, "method_not_allowed")
     assert set(refused.headers["allow"].split(", ")) == {"GET", "HEAD", "POST"}
+    assert (await client.put("/v1/invoices/batch", json={})).headers["allow"] == "POST"
     is_problem(await client.request("BREW", "/v1/invoices/inv_1"), 405)
     is_problem(await client.post("/livez"), 405)
 

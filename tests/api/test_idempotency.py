@@ -97,3 +97,10 @@ async def test_every_post_and_patch_takes_a_key(client: AsyncClient, customer: d
         first, again = [await client.request(method, path, content=json.dumps(body), headers=headers) for _ in range(2)]
         assert first.status_code < 300, first.text
         assert (again.content, again.headers["idempotent-replayed"]) == (first.content, "true")
+
+
+async def test_headers_are_read_strictly_even_where_nothing_is_stored(client: AsyncClient) -> None:
+    body = {"reason": "Outage"}
+    for header, value in (("Idempotency-Key", "a b"), ("Billsmith-Reason", "")):
+        refused = await client.post("/v1/refunds/bulk/preview", json=body, headers={header: value})
+        assert is_problem(refused, 422, "header_invalid")["header"] == header

@@ -30,8 +30,13 @@ class Things(msgspec.Struct, frozen=True):
 
 
 def kind_of(endpoint: Endpoint) -> str | None:
-    """What the id in the path of an endpoint names: `invoice` in /v1/invoices/{id}/void."""
-    found = re.match(r"/v1/([a-z-]+)/\{id\}", endpoint.path)
+    """What the id in the path of an endpoint names."""
+    return kind_of_path(endpoint.path)
+
+
+def kind_of_path(path: str) -> str | None:
+    """What the id in a path names: `invoice` in /v1/invoices/{id}/void."""
+    found = re.match(r"/v1/([a-z-]+)/\{id\}", path)
     return None if found is None else found.group(1).removesuffix("s").replace("-", "_")
 
 

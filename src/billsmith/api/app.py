@@ -104,13 +104,16 @@ class Edge:
 
 
 def _endpoint_routes(doors: Doors) -> list[Route]:
-    """One route per path, so that a method it does not have is answered with all that it has."""
+    """One route per path, so that a method it does not have is answered with all that it has.
+
+    Paths without an id come first: /v1/invoices/batch is not the invoice `batch`.
+    """
     by_path: dict[str, dict[str, Endpoint]] = {}
     for endpoint in ENDPOINTS:
         by_path.setdefault(endpoint.path, {})[endpoint.method] = endpoint
     return [
         Route(path, _entrance(doors, methods), methods=list(methods), include_in_schema=False)
-        for path, methods in by_path.items()
+        for path, methods in sorted(by_path.items(), key=lambda entry: "{" in entry[0])
     ]
 
 

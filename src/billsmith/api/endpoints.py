@@ -15,7 +15,7 @@ from billsmith.actions.customers import resolve_customer
 from billsmith.actions.tenants import Caller
 from billsmith.api.auth import Callers, may
 from billsmith.api.body import FieldInvalid, read_body, read_json
-from billsmith.api.idempotency import REPLAYED, HeaderInvalid, keyed_by, require_key
+from billsmith.api.idempotency import REPLAYED, HeaderInvalid, key_in, keyed_by
 from billsmith.api.limits import RateLimit, body_within
 from billsmith.api.parameters import Parameter, read_query, words
 from billsmith.api.problems import MediaTypeUnsupported
@@ -138,9 +138,12 @@ async def enter(doors: Doors, endpoint: Endpoint, request: Request) -> Response:
     bind_contextvars(tenant=show_id("tenant", caller.tenant.id), key=show_id("key", caller.key_id))  # for the logs
     doors.rate.take(caller.key_id)
     may(caller, endpoint.scope)
-    if endpoint.moves_money:
-        require_key(request)
-    octets = await body_within(request) if request.method in ("POST", "PATCH") else b""
+    keyed = request.method in ("POST", "PATCH")
+    if keyed:
+        key_in(request, needed=endpoint.moves_money)
+    if request.method not in ("GET", "HEAD"):
+        reason_in(request)
+    octets = await body_within(request) if keyed else b""
     asked = Asked(
         doors=doors,
         caller=caller,

@@ -22,18 +22,22 @@ class HeaderInvalid(Invalid):
     code = "header_invalid"
 
 
-def require_key(request: Request) -> None:
-    """Where money moves a repeat must be known as one. Raises HeaderInvalid."""
-    if not request.headers.getlist(HEADER):
-        raise HeaderInvalid(f"money moves here: the header {HEADER} is needed", facts={"header": HEADER})
-
-
-def keyed_by(request: Request, body: bytes, reply: Callable[[Any], Answer]) -> Keyed | None:
-    """The key of a request that has one: a repeat is one with the same method, path and body. Raises HeaderInvalid."""
+def key_in(request: Request, *, needed: bool = False) -> str | None:
+    """The key that was sent; `needed` where money moves, so that a repeat is known as one. Raises HeaderInvalid."""
     keys = request.headers.getlist(HEADER)
+    if not keys and needed:
+        raise HeaderInvalid(f"money moves here: the header {HEADER} is needed", facts={"header": HEADER})
     if not keys:
         return None
     if len(keys) > 1 or not _KEY.fullmatch(keys[0]):
         raise HeaderInvalid(f"an idempotency key has 1 to {LONGEST_KEY} visible characters", facts={"header": HEADER})
+    return keys[0]
+
+
+def keyed_by(request: Request, body: bytes, reply: Callable[[Any], Answer]) -> Keyed | None:
+    """The key of a request that has one: a repeat is one with the same method, path and body. Raises HeaderInvalid."""
+    key = key_in(request)
+    if key is None:
+        return None
     sent = hashlib.sha256(f"{request.method} {request.scope['path']}\n".encode() + body)
-    return Keyed(keys[0], sent.digest(), reply)
+    return Keyed(key, sent.digest(), reply)
