@@ -48,7 +48,7 @@ def _is_known(words: list[str]) -> bool:
 def unknown_paths(text: str) -> list[str]:
     """Paths under /v1 that the API does not have."""
     known = {re.sub(r"\{\w+\}", "{id}", path) for path in openapi_document()["paths"]} | {"/v1", "/v1/openapi.json"}
-    return sorted({path for path in re.findall(r"/v1(?:/[a-z_.]+)*", "\n".join(typed(text))) if path not in known})
+    return sorted({path for path in re.findall(r"/v1(?:/[a-z_.-]+)*", "\n".join(typed(text))) if path not in known})
 
 
 def unknown_words(text: str) -> list[str]:
