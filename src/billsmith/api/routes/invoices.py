@@ -15,7 +15,7 @@ from billsmith.actions.objects import CustomerObject, InvoiceObject, customer_ob
 from billsmith.api.body import shaped
 from billsmith.api.endpoints import Asked, Endpoint, answer
 from billsmith.api.filters import Listed, expand_parameter
-from billsmith.api.idempotency import require_key
+from billsmith.api.idempotency import key_in
 from billsmith.api.paging import Cursor, page_of
 from billsmith.api.problems import Problem, problem_of
 from billsmith.api.schemas.invoices import (
@@ -152,7 +152,7 @@ async def _collect_otherwise(asked: Asked, id_: UUID, given: InvoiceDetails) -> 
         return await asked.carry_out(
             lambda call: give_policy(asked.context, call, id_, given.collection_policy), invoice_object
         )
-    require_key(asked.request)
+    key_in(asked.request, needed=True)
     return await asked.carry_out(
         lambda call: collect.give_method(asked.context, call, id_, method_id, default=False), invoice_object
     )
