@@ -84,9 +84,9 @@ EMPTY: dict[str, Act] = {
 }
 # These name no object of a customer or key by id, or are shown on their own.
 NAMING_NOTHING = {
-    "credits.expire_credits", "credits.expire_credits_of", "credits.next_due", "tenants.create_key",
+    "credits.expire_credits", "credits.expire_credits_of", "tenants.create_key",
     "tenants.create_tenant", "tenants.find_tenant", "tenants.list_tenants", "tenants.list_keys", "tenants.authenticate",
-    "tenants.move_clock", "invoices.create_invoices", "invoices.lock_for", "invoices.make_invoices",
+    "invoices.create_invoices", "invoices.lock_for", "invoices.make_invoices",
     "customers.insert_with_snapshot", "customers.resolve_customers",
 }  # fmt: skip
 

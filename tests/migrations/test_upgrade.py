@@ -6,7 +6,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from billsmith.actions import deliver, invoices, tenants
+from billsmith.actions import advance, deliver, invoices, tenants
 from billsmith.actions.calls import Call
 from billsmith.actions.context import Context
 from billsmith.actions.invoices import NewInvoice
@@ -89,7 +89,7 @@ async def goes_on(pool: Pool) -> None:
             assert {document.invoice.status for document in documents} == {"draft", "open", "paid"}
             await one_more(context, call, CustomerId(documents[0].invoice.customer_id))
         else:
-            assert (await tenants.move_clock(context, call, LATER)).fresh.clock_at == LATER
+            assert (await advance.move_clock(context, call, LATER)).fresh.clock_at == LATER
 
 
 async def one_more(context: Context, call: Call, owner: CustomerId) -> None:

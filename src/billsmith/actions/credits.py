@@ -1,6 +1,5 @@
 """Customer credit: granted, deleted, expired, and drawn on what is owed as soon as both exist."""
 
-from datetime import UTC, datetime
 from uuid import UUID
 
 import msgspec
@@ -24,8 +23,6 @@ from billsmith.store.pool import Connection, DatabaseUnavailable
 
 SWEEP = 500
 """Credits looked at in one go of the sweep."""
-
-_EVER = datetime.max.replace(tzinfo=UTC)
 
 
 async def grant_credit(context: Context, call: Call, customer_id: CustomerId, given: NewCredit) -> Outcome[Credit]:
@@ -71,12 +68,6 @@ async def get_credit(context: Context, tenant: Tenant, id_: UUID, connection: Co
 async def list_credits(context: Context, tenant: Tenant, filters: Filters) -> list[Credit]:
     """A page of credits, newest first; one more than asked for if there are more."""
     return await ledger_rows.list_credits(context.pool, tenant.id, filters)
-
-
-async def next_due(context: Context, tenant: Tenant) -> datetime | None:
-    """The next instant at which something of this tenant falls due: so far, a credit that expires."""
-    waiting = await ledger_rows.expired_credits_of(context.pool, tenant.id, _EVER, 1)
-    return waiting[0].expires_at if waiting else None
 
 
 async def expire_credits(context: Context) -> int:

@@ -1,32 +1,28 @@
-"""Tenants, their keys, and a sandbox's clock."""
+"""Tenants and their keys."""
 
-import contextlib
 import hashlib
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 import msgspec
 
-from billsmith.actions.calls import Call, ClockMoving, Outcome, answered_before, carry_out, cause_of
+from billsmith.actions.calls import Call, Outcome, carry_out, cause_of
 from billsmith.actions.context import Context
-from billsmith.actions.credits import expire_credits_of, next_due
 from billsmith.actions.objects import key_object, tenant_object
 from billsmith.actions.saving import record_facts
 from billsmith.core.facts import Fact
 from billsmith.core.ids import KeyId, MalformedId, SnapshotId, TenantId, read_id, shard_of
-from billsmith.core.tenants import ApiKey, NewTenant, Scope, Tenant, clock_moved, new_tenant
+from billsmith.core.tenants import ApiKey, NewTenant, Scope, Tenant, new_tenant
 from billsmith.core.text import NAME_LENGTH, line_of_text
 from billsmith.errors import Conflict, Invalid, NotFound, Unauthenticated
 from billsmith.store import tenants as tenant_rows
 from billsmith.store.events import Cause, insert_cause
-from billsmith.store.pool import Connection, DatabaseUnavailable
+from billsmith.store.pool import Connection
 from billsmith.store.transaction import transact
 
 KEY_PREFIXES = {"live": "sk_live_", "sandbox": "sk_test_"}
 NOTE_USE_EVERY = timedelta(minutes=1)
-CLOCK_HELD_FOR = timedelta(minutes=1)
-"""How long an advance that gives no sign keeps a sandbox's clock; after each step it has as long again."""
 _HINT_LENGTH = 4
 
 
@@ -175,73 +171,6 @@ async def authenticate(context: Context, secret: str) -> Caller:
     if found.last_used_at is None or at - found.last_used_at >= NOTE_USE_EVERY:
         await tenant_rows.touch_key(context.pool, found.tenant.id, found.key_id, at)
     return Caller(found.tenant, found.key_id, found.scopes)
-
-
-async def move_clock(context: Context, call: Call, to: datetime, *, jump: bool = False) -> Outcome[Tenant]:
-    """Move a sandbox forward, standing still at every instant at which something falls due, to do it then.
-
-    `jump` goes there at once and then works off what fell due. Other writes of the tenant are refused meanwhile. Cut
-    off in the middle, it stands at one of those instants; moving it again goes on from there. Raises ClockNotMovable,
-    ClockMoving.
-    """
-    if (before := await answered_before(context, call)) is not None:
-        return before
-    tenant, holder = await _hold_clock(context, call, to)
-    step = msgspec.structs.replace(call, tenant=tenant, keyed=None, clock_holder=holder)
-    try:
-        if jump:
-            await _stand_at(context, step, to)
-        while (due := await next_due(context, call.tenant)) and due <= to:
-            now = (await _stand_at(context, step, due)).fresh
-            await expire_credits_of(context, msgspec.structs.replace(step, tenant=now))
-        last = msgspec.structs.replace(step, keyed=call.keyed)
-        return await _stand_at(context, last, to, then_release=True)
-    finally:
-        with contextlib.suppress(DatabaseUnavailable):
-            await tenant_rows.release_clock(context.pool, call.tenant.id, holder)
-
-
-async def _hold_clock(context: Context, call: Call, to: datetime) -> tuple[Tenant, UUID]:
-    """The tenant, and who holds its clock now: nobody else moves it or writes. Raises ClockNotMovable, ClockMoving."""
-    holder = context.ids.new(shard_of(call.tenant.id))
-
-    async def work(connection: Connection) -> tuple[Tenant, UUID]:
-        tenant = await tenant_rows.lock_tenant(connection, call.tenant.id)
-        assert tenant is not None
-        clock_moved(tenant, to, context.clock.of(tenant))
-        await _keep_clock(connection, context, tenant.id, holder)
-        return tenant, holder
-
-    return await transact(context.pool, work)
-
-
-async def _keep_clock(connection: Connection, context: Context, tenant_id: TenantId, holder: UUID) -> None:
-    at = context.clock.wall()
-    if not await tenant_rows.hold_clock(connection, tenant_id, holder, at, at + CLOCK_HELD_FOR):
-        raise ClockMoving("the clock of this sandbox is being moved already")
-
-
-async def _stand_at(context: Context, call: Call, to: datetime, *, then_release: bool = False) -> Outcome[Tenant]:
-    """The clock at `to`; where that is past, it stays: what fell due before today is done today."""
-    holder = call.clock_holder
-    assert holder is not None
-
-    async def verb(connection: Connection, cause: Cause) -> Tenant:
-        tenant = await tenant_rows.lock_tenant(connection, call.tenant.id)
-        assert tenant is not None
-        if tenant.clock_at is None or tenant.clock_at < to:
-            now = context.clock.of(tenant)
-            tenant = clock_moved(tenant, max(to, now), now)
-            await tenant_rows.move_clock(connection, tenant)
-            fact = Fact("tenant.clock_moved", tenant.id, tenant.version, tenant_object(tenant), None)
-            await record_facts(connection, context, msgspec.structs.replace(cause, caused_at=tenant.clock_at), [fact])
-        if then_release:
-            await tenant_rows.release_clock(connection, tenant.id, holder)
-        else:
-            await _keep_clock(connection, context, tenant.id, holder)
-        return tenant
-
-    return await carry_out(context, call, verb)
 
 
 def _hash(secret: str) -> bytes:

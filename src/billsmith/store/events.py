@@ -95,6 +95,11 @@ async def number_events(connection: Connection, tenant_id: TenantId, limit: int)
     return len(records)
 
 
+async def last_sequence(connection: Connection | Pool, tenant_id: TenantId) -> int:
+    """The number of the tenant's newest numbered event; 0 if there is none."""
+    return int(await connection.fetchval(_SQL["last_sequence"], tenant_id) or 0)
+
+
 async def events_after(
     connection: Connection | Pool, tenant_id: TenantId, sequence: int, limit: int, type_pattern: str | None = None
 ) -> list[NumberedEvent]:

@@ -302,7 +302,10 @@ async def _resent(context: Context, sending: Sending, clock_holder: UUID | None,
     again = (await carry_out(context, call, verb)).result
     if again is None:
         return None
-    heard = await send(context, replace(sending, attempt=again))
+    sending = replace(sending, attempt=again)
+    heard = await send(context, sending)
+    if not heard.is_news and sending.tenant.clock_at is not None:
+        await _let_go(context, call, [sending])
     of_the_first = certain or heard.version is None
     return heard if of_the_first else Heard(account_refused=heard.account_refused)
 

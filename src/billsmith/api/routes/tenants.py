@@ -2,7 +2,7 @@
 
 from starlette.responses import Response
 
-from billsmith.actions import tenants
+from billsmith.actions import advance, tenants
 from billsmith.actions.objects import KeyObject, TenantObject, key_object, tenant_object
 from billsmith.actions.tenants import NewKey
 from billsmith.api.endpoints import Asked, Endpoint, answer
@@ -21,7 +21,9 @@ async def move_clock(asked: Asked) -> Response:
     """Move a sandbox's clock."""
     given: ClockToMove = asked.body
     to = instant(given.to, "/to")
-    return await asked.carry_out(lambda call: tenants.move_clock(asked.context, call, to), tenant_object)
+    return await asked.carry_out(
+        lambda call: advance.move_clock(asked.context, call, to, jump=given.jump), tenant_object
+    )
 
 
 async def create_key(asked: Asked) -> Response:
@@ -60,7 +62,7 @@ ENDPOINTS = (
     ),
     Endpoint(
         method="POST", path="/v1/tenant/clock", name="moveClock", summary="Move a sandbox's clock", run=move_clock,
-        description="Forward only; what falls due on the way is done at its own instant.",
+        description="Forward only; what falls due on the way is done at its own instant, with `jump` at the end.",
         scope=Scope.WRITE, body=ClockToMove, example="clock", answers=TenantObject, problems=(409,),
     ),
     Endpoint(

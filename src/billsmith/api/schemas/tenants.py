@@ -14,6 +14,10 @@ class KeyToCreate(Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fi
 
 
 class ClockToMove(Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True):
-    """Where a sandbox's clock is to stand: not before where it stands now."""
+    """Where a sandbox's clock is to stand: not before where it stands now.
+
+    With `jump` it stands there at once, and what fell due on the way is worked off then, as after a long outage.
+    """
 
     to: Instant
+    jump: bool = False

@@ -26,6 +26,9 @@ RETURNING shard, position, event_ids;
 -- name: advance_event_series
 UPDATE event_series SET next_sequence = $2 WHERE tenant_id = $1;
 
+-- name: last_sequence
+SELECT next_sequence - 1 FROM event_series WHERE tenant_id = $1;
+
 -- name: events_after
 SELECT sequence, events.id, type, customer_id, object_id, object_version, object, occurred_at, cause_id, actor, reason, request_id
 FROM event_numbers

@@ -120,11 +120,13 @@ WHERE next_collect_at <= $1 AND invoices.status = 'open' AND tenants.clock_at IS
     AND collection_state IN ('scheduled', 'retrying')
     AND (collection_reason IS DISTINCT FROM 'gateway_paused' OR NOT EXISTS (
         SELECT FROM customers
-        LEFT JOIN customers AS parents ON parents.shard = customers.shard AND parents.id = customers.parent_id
-        JOIN payment_methods AS methods ON methods.shard = invoices.shard
+        LEFT JOIN customers AS parents ON parents.tenant_id = invoices.tenant_id
+            AND parents.shard = customers.shard AND parents.id = customers.parent_id
+        JOIN payment_methods AS methods ON methods.tenant_id = invoices.tenant_id AND methods.shard = invoices.shard
             AND methods.id = coalesce(invoices.payment_method_id, customers.payment_method_id, parents.payment_method_id)
         JOIN gateway_accounts AS accounts ON accounts.tenant_id = invoices.tenant_id AND accounts.id = methods.gateway_account_id
-        WHERE customers.shard = invoices.shard AND customers.id = invoices.customer_id AND accounts.status = 'paused'
+        WHERE customers.tenant_id = invoices.tenant_id AND customers.shard = invoices.shard AND customers.id = invoices.customer_id
+            AND accounts.status = 'paused'
     ))
 ORDER BY next_collect_at LIMIT $2;
 
@@ -133,11 +135,13 @@ SELECT tenant_id, customer_id, id, next_collect_at FROM invoices
 WHERE tenant_id = $1 AND next_collect_at <= $2 AND status = 'open' AND collection_state IN ('scheduled', 'retrying')
     AND (collection_reason IS DISTINCT FROM 'gateway_paused' OR NOT EXISTS (
         SELECT FROM customers
-        LEFT JOIN customers AS parents ON parents.shard = customers.shard AND parents.id = customers.parent_id
-        JOIN payment_methods AS methods ON methods.shard = invoices.shard
+        LEFT JOIN customers AS parents ON parents.tenant_id = $1
+            AND parents.shard = customers.shard AND parents.id = customers.parent_id
+        JOIN payment_methods AS methods ON methods.tenant_id = $1 AND methods.shard = invoices.shard
             AND methods.id = coalesce(invoices.payment_method_id, customers.payment_method_id, parents.payment_method_id)
-        JOIN gateway_accounts AS accounts ON accounts.tenant_id = invoices.tenant_id AND accounts.id = methods.gateway_account_id
-        WHERE customers.shard = invoices.shard AND customers.id = invoices.customer_id AND accounts.status = 'paused'
+        JOIN gateway_accounts AS accounts ON accounts.tenant_id = $1 AND accounts.id = methods.gateway_account_id
+        WHERE customers.tenant_id = $1 AND customers.shard = invoices.shard AND customers.id = invoices.customer_id
+            AND accounts.status = 'paused'
     ))
 ORDER BY next_collect_at LIMIT $3;
 

@@ -45,7 +45,8 @@ WHERE next_try_at <= $1 AND refunds.status = 'pending' AND tenants.clock_at IS N
     AND NOT EXISTS (
         SELECT FROM payments
         JOIN gateway_accounts AS accounts ON accounts.tenant_id = refunds.tenant_id AND accounts.id = payments.gateway_account_id
-        WHERE payments.shard = refunds.shard AND payments.id = refunds.payment_id AND accounts.status = 'paused'
+        WHERE payments.tenant_id = refunds.tenant_id AND payments.shard = refunds.shard AND payments.id = refunds.payment_id
+            AND accounts.status = 'paused'
     )
 ORDER BY next_try_at LIMIT $2;
 
@@ -54,7 +55,8 @@ SELECT tenant_id, customer_id, id, next_try_at FROM refunds
 WHERE tenant_id = $1 AND next_try_at <= $2 AND status = 'pending'
     AND NOT EXISTS (
         SELECT FROM payments
-        JOIN gateway_accounts AS accounts ON accounts.tenant_id = refunds.tenant_id AND accounts.id = payments.gateway_account_id
-        WHERE payments.shard = refunds.shard AND payments.id = refunds.payment_id AND accounts.status = 'paused'
+        JOIN gateway_accounts AS accounts ON accounts.tenant_id = $1 AND accounts.id = payments.gateway_account_id
+        WHERE payments.tenant_id = $1 AND payments.shard = refunds.shard AND payments.id = refunds.payment_id
+            AND accounts.status = 'paused'
     )
 ORDER BY next_try_at LIMIT $3;
