@@ -7,11 +7,14 @@ from typing import Any, get_args
 import pytest
 
 from billsmith.core import ledger
-from billsmith.core.credits import Credit
+from billsmith.core.credits import CreditSource
 from billsmith.core.customers import Invoicing
 from billsmith.core.facts import FactType
-from billsmith.core.invoices import CollectionState, Direction, LineKind, Status
+from billsmith.core.invoices import CollectionReason, CollectionState, Direction, LineKind, Status
 from billsmith.core.ledger import PostingKind
+from billsmith.core.payments.payment import AttemptStatus, PaymentStatus
+from billsmith.core.payments.refunds import RefundStatus
+from billsmith.core.payments.results import DeclineBucket
 from billsmith.core.tenants import Scope
 from tests.house.source_tree import ROOT, SOURCE
 
@@ -37,11 +40,16 @@ def explained(heading: str) -> list[str]:
 VALUES: dict[str, Any] = {
     "Status of an invoice": get_args(Status),
     "Collection state of an open invoice": get_args(CollectionState),
+    "Reason of a collection state": get_args(CollectionReason),
+    "Status of a payment": get_args(PaymentStatus),
+    "Status of an attempt": get_args(AttemptStatus),
+    "Status of a refund": get_args(RefundStatus),
+    "Decline bucket": list(DeclineBucket),
     "Direction of an invoice": get_args(Direction),
     "Kind of a line": get_args(LineKind),
     "Account": [value for name, value in vars(ledger).items() if name.isupper() and isinstance(value, str)],
     "Kind of a posting": get_args(PostingKind),
-    "Source of a credit": get_args(Credit.__annotations__["source"]),
+    "Source of a credit": get_args(CreditSource),
     "Invoicing switch of a customer": get_args(Invoicing),
     "Scope of a key": list(Scope),
     "Type of an event": get_args(FactType),
