@@ -6,10 +6,10 @@ from datetime import timedelta
 import pytest
 
 from billsmith.actions import credits, customers, tenants
+from billsmith.actions.advance import CLOCK_HELD_FOR, move_clock
 from billsmith.actions.calls import Call, ClockMoving
 from billsmith.actions.context import Context
 from billsmith.actions.credits import expire_credits
-from billsmith.actions.advance import CLOCK_HELD_FOR, move_clock
 from billsmith.clock import FixedClock
 from billsmith.core.customers import CustomerDetails
 from billsmith.core.ids import show_id

@@ -46,10 +46,10 @@ from billsmith.core.payments.payment import Attempt
 from billsmith.core.payments.results import Decline, DeclineBucket, GatewayDispute, OperationResult, OperationStatus
 from billsmith.core.taxes import Tax
 from billsmith.core.time_zones import local_day
-from billsmith.store import corrections as correction_rows
 from billsmith.store import invoices as invoice_rows
-from billsmith.store import payment_methods as method_rows
-from billsmith.store import payments as payment_rows
+from billsmith.store.money import corrections as correction_rows
+from billsmith.store.money import payment_methods as method_rows
+from billsmith.store.money import payments as payment_rows
 from billsmith.store.pool import Connection
 
 DONE = OperationResult(OperationStatus.SUCCEEDED, "at_gateway", fee_minor=30)

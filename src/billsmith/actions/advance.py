@@ -13,6 +13,7 @@ from billsmith.actions.credits import expire_credits_of
 from billsmith.actions.money.collect import collect_due_of
 from billsmith.actions.money.recovery import recover_of
 from billsmith.actions.money.refunds import refunds_due_of
+from billsmith.actions.money.rumours import hear_changes_of, next_change
 from billsmith.actions.objects import tenant_object
 from billsmith.actions.saving import record_facts
 from billsmith.core.facts import Fact
@@ -34,6 +35,7 @@ Step = Callable[[datetime], None]
 
 # What the worker does for those who live in the real time, by the sandbox's own clock, in this order at each instant.
 DUE: tuple[Callable[[Context, Call], Awaitable[int]], ...] = (
+    hear_changes_of,
     recover_of,
     refunds_due_of,
     collect_due_of,
@@ -65,7 +67,7 @@ async def move_clock(
             tenant = (await _stand_at(context, step, to)).fresh
         await _work_off(context, msgspec.structs.replace(step, tenant=tenant))
         done_until = None
-        while (due := await due_rows.next_due(context.pool, tenant.id)) and due <= to:
+        while (due := await _next_due(context, tenant, to)) is not None:
             if done_until is not None and due <= done_until:
                 raise _stuck(done_until)
             tenant = (await _stand_at(context, step, due)).fresh
@@ -78,6 +80,12 @@ async def move_clock(
     finally:
         with contextlib.suppress(DatabaseUnavailable):
             await tenant_rows.release_clock(context.pool, call.tenant.id, holder)
+
+
+async def _next_due(context: Context, tenant: Tenant, to: datetime) -> datetime | None:
+    """The next instant up to `to` at which something falls due here, or at a gateway."""
+    instants = [await due_rows.next_due(context.pool, tenant.id), await next_change(context, tenant, to)]
+    return min((at for at in instants if at is not None and at <= to), default=None)
 
 
 async def _work_off(context: Context, step: Call) -> None:

@@ -38,9 +38,9 @@ from billsmith.core.tenants import Tenant
 from billsmith.core.text import UnusableText
 from billsmith.errors import BillsmithError
 from billsmith.store import invoices as invoice_rows
-from billsmith.store import payment_methods as method_rows
 from billsmith.store.events import Cause
 from billsmith.store.listing import Filters
+from billsmith.store.money import payment_methods as method_rows
 from billsmith.store.pool import Connection
 
 

@@ -20,13 +20,13 @@ from billsmith.core.payments.corrections import CreditNote
 from billsmith.core.payments.payment import Share
 from billsmith.core.tenants import Tenant
 from billsmith.errors import NotFound
-from billsmith.store import corrections as correction_rows
 from billsmith.store import customers as customer_rows
 from billsmith.store import invoices as invoice_rows
 from billsmith.store import ledger as ledger_rows
 from billsmith.store.events import Cause, EventRow, insert_events
+from billsmith.store.money import corrections as correction_rows
+from billsmith.store.money.rows import save_rows
 from billsmith.store.pool import Connection
-from billsmith.store.rows import save_rows
 
 Standings = dict[CustomerId, Standing]
 Lines = dict[InvoiceId, tuple[Line, ...]]

@@ -16,6 +16,11 @@ _THINGS = ("LANTERN", "TEA TOWEL", "CAKE STAND", "DOORMAT", "HOT WATER BOTTLE", 
 _LOOKS = ("RED RETROSPOT", "WHITE METAL", "VINTAGE", "IVORY KNITTED", "JUMBO", "SET OF 6", "SMALL GLASS")
 
 Line = tuple[str | int, ...]
+Thing = tuple[str, str, int]
+"""Stock code, description, quantity."""
+Sold = dict[str, list[tuple[Thing, str]]]
+"""By customer, what was sold lately and at which price."""
+_REMEMBERED = 200
 
 
 class Dice:
@@ -51,6 +56,7 @@ def shop_lines(documents: int, seed: int) -> Iterator[Line]:
     stand twice, customers of two countries, documents that were typed over a minute's end, and one in two blocks.
     """
     dice = Dice(seed)
+    sold: Sold = {}
     at, step = OPENING, timedelta(days=373) / max(documents, 1)
     held: list[Line] = []
     for nth in range(documents):
@@ -67,7 +73,7 @@ def shop_lines(documents: int, seed: int) -> Iterator[Line]:
                 HOME,
             )
             continue
-        lines = list(_document(dice, nth, at.replace(microsecond=0), max(documents // _DOCUMENTS_EACH, 1)))
+        lines = list(_document(dice, nth, at.replace(microsecond=0), max(documents // _DOCUMENTS_EACH, 1), sold))
         if nth == documents // 3:
             lines, held = lines[: len(lines) // 2 + 1], lines[len(lines) // 2 + 1 :]
         yield from lines
@@ -75,7 +81,7 @@ def shop_lines(documents: int, seed: int) -> Iterator[Line]:
             yield from held
 
 
-def _document(dice: Dice, nth: int, at: datetime, customers: int) -> Iterator[Line]:
+def _document(dice: Dice, nth: int, at: datetime, customers: int, sold: Sold) -> Iterator[Line]:
     name, sign, priced = str(536365 + nth), 1, True
     if dice.happens(15):
         name, sign = f"C{name}", -1
@@ -88,21 +94,34 @@ def _document(dice: Dice, nth: int, at: datetime, customers: int) -> Iterator[Li
     count = 1 + dice.below(4) if sign < 0 or not priced else 1 + dice.below(27) + dice.below(27)
     for position in range(count):
         late = timedelta(minutes=1) if position and nth % 600 == 0 else timedelta(0)
-        line = (name, *_thing(dice, sign, priced), str(at + late), *_price(dice, priced), buyer, country)
+        thing, price = _thing(dice, sign, priced), _price(dice, priced)
+        earlier = sold.setdefault(buyer, [])
+        if sign < 0 and earlier and dice.happens(75):
+            thing, price = _returned(dice, earlier)
+        elif priced and sign > 0:
+            earlier.append((thing, price))
+            del earlier[:-_REMEMBERED]
+        line = (name, *thing, str(at + late), price, buyer, country)
         yield line
         if dice.happens(1):
             yield line
 
 
-def _thing(dice: Dice, sign: int, priced: bool) -> tuple[str, str, int]:
+def _returned(dice: Dice, earlier: list[tuple[Thing, str]]) -> tuple[Thing, str]:
+    """Some of what the customer bought, all of it, or one more than that."""
+    (code, description, quantity), price = earlier[dice.below(len(earlier))]
+    return (code, description, -1 - dice.below(quantity + 1)), price
+
+
+def _thing(dice: Dice, sign: int, priced: bool) -> Thing:
     """Stock code, description (missing now and then, where nothing is charged), quantity."""
     look, thing = dice.below(len(_LOOKS)), dice.below(len(_THINGS))
     description = f"{_LOOKS[look]} {_THINGS[thing]}" if priced or dice.happens(50) else ""
     return f"{20_000 + 100 * look + thing}", description, sign * (1 + dice.below(12))
 
 
-def _price(dice: Dice, priced: bool) -> tuple[str]:
+def _price(dice: Dice, priced: bool) -> str:
     if not priced:
-        return ("0.0",)
+        return "0.0"
     pence, tenth = dice.below(995) + 5, dice.below(20)
-    return (f"{pence // 100}.{pence % 100:02d}" + (str(tenth) if 0 < tenth < 10 else ""),)
+    return f"{pence // 100}.{pence % 100:02d}" + (str(tenth) if 0 < tenth < 10 else "")

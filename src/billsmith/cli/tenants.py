@@ -49,7 +49,9 @@ def create(
         print_json({"tenant": tenant_object(tenant), "key": key_object(key.key, key.secret)})
         return
     shown = tenant_object(tenant)
-    screen.print(f"[green]✓[/green] {shown.name}  {shown.id}  {shown.mode}, {shown.currency}, {shown.time_zone}", soft_wrap=True)
+    screen.print(
+        f"[green]✓[/green] {shown.name}  {shown.id}  {shown.mode}, {shown.currency}, {shown.time_zone}", soft_wrap=True
+    )
     screen.print(f"  API key, shown only this once: [bold]{key.secret}[/bold]", soft_wrap=True)
 
 

@@ -20,6 +20,7 @@ EventId = NewType("EventId", UUID)
 CauseId = NewType("CauseId", UUID)
 OperationId = NewType("OperationId", UUID)
 GatewayAccountId = NewType("GatewayAccountId", UUID)
+GatewayEventId = NewType("GatewayEventId", UUID)
 PaymentMethodId = NewType("PaymentMethodId", UUID)
 PaymentId = NewType("PaymentId", UUID)
 AttemptId = NewType("AttemptId", UUID)
@@ -42,6 +43,7 @@ PREFIXES = {
     "event": "evt",
     "operation": "op",
     "gateway_account": "gwa",
+    "gateway_event": "gwe",
     "payment_method": "pm",
     "payment": "pay",
     "attempt": "att",

@@ -198,6 +198,8 @@ class GatewayEvent(msgspec.Struct, frozen=True):
     """Ours, where the gateway echoes it."""
     gateway_id: str | None = None
     """Of the operation, or of the charge that a dispute is about."""
+    operation_kind: OperationKind | None = None
+    """Of what kind that is; without it, money of an operation that is not ours is left to a person."""
 
 
 class Changes(msgspec.Struct, frozen=True):

@@ -27,9 +27,9 @@ async def insert_transfers(
     connection: Connection,
     tenant_id: TenantId,
     cause_id: CauseId,
-    postings: Iterable[tuple[CustomerId, TransferId, Posting]],
+    postings: Iterable[tuple[CustomerId | None, TransferId, Posting]],
 ) -> None:
-    """Write postings into the ledger, each under the id made for it."""
+    """Write postings into the ledger, each under the id made for it; those without a customer are nobody's yet."""
     tenant, cause = packed_id(tenant_id), packed_id(cause_id)
     records = [
         (shard_of(id_), id_, tenant, customer_id, *astuple(posting), cause) for customer_id, id_, posting in postings

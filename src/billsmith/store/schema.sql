@@ -150,6 +150,7 @@ CREATE TABLE gateway_events (
     tenant_id uuid NOT NULL,
     gateway_account_id uuid NOT NULL,
     gateway_event_id text NOT NULL,   -- the gateway's own: a repeat is known by it
+    id uuid NOT NULL,                 -- ours, in the order in which they came
     kind text NOT NULL CHECK (kind IN ('operation', 'dispute', 'method', 'other')),
     type text NOT NULL,               -- the gateway's own word
     operation_kind text CHECK (operation_kind IN ('charge', 'capture', 'cancel', 'refund', 'payout')),  -- where the gateway says so
@@ -168,9 +169,10 @@ CREATE TABLE gateway_events (
     PRIMARY KEY (tenant_id, gateway_account_id, gateway_event_id),
     CHECK ((suspended_minor IS NULL) = (currency IS NULL))
 );
-CREATE INDEX gateway_events_object ON gateway_events (tenant_id, gateway_account_id, gateway_id) WHERE status = 'orphan';  -- what of it is suspended
+CREATE INDEX gateway_events_object ON gateway_events (tenant_id, gateway_account_id, gateway_id);  -- all that was told of one object
 CREATE INDEX gateway_events_due ON gateway_events (next_try_at) WHERE next_try_at IS NOT NULL;  -- wake-up
-CREATE INDEX gateway_events_status ON gateway_events (tenant_id, status) WHERE status IN ('orphan', 'parked');  -- what somebody has to look at
+CREATE UNIQUE INDEX gateway_events_list ON gateway_events (tenant_id, id DESC);
+CREATE INDEX gateway_events_review ON gateway_events (status) WHERE status IN ('orphan', 'parked');  -- what somebody has to look at
 
 ----------------------------------------------------------------------------------------------------------- customers
 

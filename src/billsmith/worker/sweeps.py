@@ -8,7 +8,7 @@ from billsmith.actions import deliver
 from billsmith.actions.context import Context
 from billsmith.actions.credits import expire_credits
 from billsmith.actions.deliver import forget_keys, number_events
-from billsmith.actions.money import bulk, collect, recovery, refunds
+from billsmith.actions.money import bulk, collect, hearsay, recovery, refunds, webhooks
 from billsmith.worker.figures import measure
 
 
@@ -34,6 +34,8 @@ SWEEPS = (
     Sweep("ask_about_waiting", 60, recovery.ask_about_waiting, recovery.SWEEP),
     Sweep("collect_due", 5, collect.collect_due, collect.SWEEP),
     Sweep("refunds_due", 5, refunds.refunds_due, refunds.SWEEP),
+    Sweep("gateway_events", 5, hearsay.process_gateway_events, hearsay.SWEEP),
+    Sweep("pull_changes", 60, webhooks.pull_changes, webhooks.SWEEP),
     Sweep("bulk_refunds", 5, bulk.carry_on_bulk_refunds),
     Sweep("expire_credits", 60, expire_credits),
     Sweep("forget_keys", 600, forget_keys, deliver.KEYS_AT_ONCE),

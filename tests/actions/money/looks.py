@@ -15,9 +15,9 @@ from billsmith.core.invoices import Document
 from billsmith.core.payments.methods import GatewayAccount, PaymentMethod
 from billsmith.core.payments.payment import Attempt, Payment
 from billsmith.store import invoices as invoice_rows
-from billsmith.store import payment_methods as method_rows
-from billsmith.store import payments as payment_rows
 from billsmith.store.events import Cause
+from billsmith.store.money import payment_methods as method_rows
+from billsmith.store.money import payments as payment_rows
 from billsmith.store.pool import Connection
 from tests.actions.money.stage import Stage
 

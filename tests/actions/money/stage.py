@@ -1,4 +1,4 @@
-"""A sandbox company with a fake gateway account, and customers with payment methods; what really moved is in its book."""
+"""A sandbox company with a fake gateway account, customers and methods; what really moved is in its book."""
 
 from collections import Counter
 from datetime import UTC, datetime
@@ -19,7 +19,7 @@ from billsmith.core.payments.accounts import AccountDetails
 from billsmith.core.payments.methods import GatewayAccount, PaymentMethod
 from billsmith.core.tenants import NewTenant, TenantSettings
 from billsmith.gateways.fake import FakeGateway
-from billsmith.store import payment_methods as method_rows
+from billsmith.store.money import payment_methods as method_rows
 from billsmith.store.pool import Connection
 from billsmith.store.transaction import transact
 
@@ -80,12 +80,12 @@ class Stage(msgspec.Struct):
 
 
 async def new_stage(
-    context: Context, *, book: str, settings: TenantSettings = TenantSettings(), clock_at: datetime | None = STARTS_AT
+    context: Context, *, book: str, settings: TenantSettings | None = None, clock_at: datetime | None = STARTS_AT
 ) -> Stage:
     """A fresh company whose clock stands at noon of 1 March 2026; with None it lives in the real time."""
     tenant = await tenants.create_tenant(
         context,
-        NewTenant("Steve's Cloud", "EUR", mode="sandbox", clock_at=clock_at, settings=settings),
+        NewTenant("Steve's Cloud", "EUR", mode="sandbox", clock_at=clock_at, settings=settings or TenantSettings()),
         actor="test",
         request_id="req_test",
     )

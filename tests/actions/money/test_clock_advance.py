@@ -12,6 +12,7 @@ from billsmith.actions import advance, diary
 from billsmith.actions.advance import CLOCK_HELD_FOR, ClockStuck, move_clock
 from billsmith.actions.calls import ClockMoving
 from billsmith.actions.context import Context
+from billsmith.actions.money.collect import collect_due_of
 from billsmith.actions.money.refunds import RefundTarget, get_refund, refund
 from billsmith.clock import FixedClock
 from billsmith.core.collecting.refunding import NewRefund
@@ -169,7 +170,7 @@ async def test_an_advance_that_is_cut_off_is_gone_on_with_and_does_nothing_twice
 ) -> None:
     stage = sandbox_stage
     documents = await eventful(stage)
-    real, calls = advance.DUE[2], 0
+    real, calls = collect_due_of, 0
 
     async def cut_off(context: Context, call: Any) -> int:
         nonlocal calls
@@ -179,7 +180,8 @@ async def test_an_advance_that_is_cut_off_is_gone_on_with_and_does_nothing_twice
         return await real(context, call)
 
     with monkeypatch.context() as outage:
-        outage.setattr(advance, "DUE", (*advance.DUE[:2], cut_off, *advance.DUE[3:]))
+        due = tuple(cut_off if work is real else work for work in advance.DUE)
+        outage.setattr(advance, "DUE", due)
         with pytest.raises(DatabaseUnavailable):
             await move_clock(stage.context, stage.call, STARTS_AT + 40 * DAY)
     clock.at += CLOCK_HELD_FOR + SECOND
@@ -247,3 +249,32 @@ async def test_work_that_never_ends_does_not_hold_the_clock_for_ever(
         with pytest.raises(ClockStuck):
             await move_clock(sandbox_stage.context, sandbox_stage.call, STARTS_AT + DAY)
     await go_to(sandbox_stage, STARTS_AT + DAY)
+
+
+async def test_what_only_the_gateway_knows_of_happens_at_its_instant(sandbox_stage: Stage) -> None:
+    stage = sandbox_stage
+    _, reversed_ = await charged(stage, "tok_ok.reversed_after_30d")
+    _, disputed = await charged(stage, "tok_ok.dispute_after_5d.dispute_won_after_3d.n1")
+    start = await last_sequence(stage.context, stage.call.tenant)
+    await go_to(stage, STARTS_AT + 30 * DAY + HOUR)
+    happened = [
+        (one.type, (one.occurred_at - STARTS_AT) / DAY)
+        for one in await events(stage.context, stage.call.tenant, start)
+        if one.type.startswith(("dispute.", "payment."))
+    ]
+    assert ("dispute.opened", 5) in happened
+    assert ("dispute.won", 8) in happened
+    assert ("payment.reversed", 30) in happened
+    assert await state(stage, disputed) == ("paid", None, None)
+    assert (await state(stage, reversed_))[:2] == ("open", "retrying")
+
+
+async def test_a_gateway_that_can_not_be_asked_does_not_hold_up_the_clock(sandbox_stage: Stage) -> None:
+    stage = sandbox_stage
+    customer = await stage.customer()
+    await credit(stage.context, stage.call, customer, 700, expires_at=STARTS_AT + 10 * DAY)
+    await stage.context.pool.execute(
+        "UPDATE gateway_accounts SET sealed_credentials = '\\x00' WHERE id = $1", stage.account.id
+    )
+    await go_to(stage, STARTS_AT + 40 * DAY)
+    assert "credit.expired" in await told(stage.context, stage.call.tenant)

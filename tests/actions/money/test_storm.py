@@ -19,7 +19,7 @@ from billsmith.core.customers import Customer
 from billsmith.core.ids import InvoiceId
 from billsmith.core.invoices import Document
 from billsmith.errors import Conflict, Invalid, NotFound
-from billsmith.store import payments as payment_rows
+from billsmith.store.money import payments as payment_rows
 from tests.actions.money.stage import Stage, new_stage
 from tests.invariants import assert_holds
 from tests.money_invariants import book_agrees

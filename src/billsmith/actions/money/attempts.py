@@ -37,9 +37,9 @@ from billsmith.core.tenants import Tenant
 from billsmith.gateways import calling, port
 from billsmith.gateways.registry import NoSuchGateway
 from billsmith.store import invoices as invoice_rows
-from billsmith.store import payment_methods as method_rows
-from billsmith.store import payments as payment_rows
 from billsmith.store.events import Cause
+from billsmith.store.money import payment_methods as method_rows
+from billsmith.store.money import payments as payment_rows
 from billsmith.store.pool import Connection
 from billsmith.store.transaction import no_transaction_open
 from billsmith.vault import SecretNotOpenable

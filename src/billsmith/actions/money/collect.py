@@ -34,9 +34,9 @@ from billsmith.core.tenants import Tenant
 from billsmith.errors import BillsmithError, NotFound, Unavailable
 from billsmith.store import customers as customer_rows
 from billsmith.store import invoices as invoice_rows
-from billsmith.store import payment_methods as method_rows
 from billsmith.store.events import Cause
 from billsmith.store.invoices import DueInvoice, Uncollectable
+from billsmith.store.money import payment_methods as method_rows
 from billsmith.store.pool import Connection
 
 SWEEP = 1000

@@ -27,11 +27,11 @@ from billsmith.core.payments.refunds import LineAmount
 from billsmith.core.tenants import Tenant
 from billsmith.core.text import metadata
 from billsmith.errors import NotFound
-from billsmith.store import corrections as correction_rows
 from billsmith.store import invoices as invoice_rows
-from billsmith.store.corrections import NumberedNote, WrittenOff
 from billsmith.store.events import Cause
 from billsmith.store.listing import Filters
+from billsmith.store.money import corrections as correction_rows
+from billsmith.store.money.corrections import NumberedNote, WrittenOff
 from billsmith.store.pool import Connection
 
 

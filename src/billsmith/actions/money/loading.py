@@ -13,10 +13,10 @@ from billsmith.core.ids import CreditId, InvoiceId, PaymentId, show_id
 from billsmith.core.invoices import Invoice
 from billsmith.core.payments.refunds import Refund
 from billsmith.core.tenants import Tenant
-from billsmith.store import corrections as correction_rows
 from billsmith.store import invoices as invoice_rows
 from billsmith.store import ledger as ledger_rows
-from billsmith.store import payments as payment_rows
+from billsmith.store.money import corrections as correction_rows
+from billsmith.store.money import payments as payment_rows
 from billsmith.store.pool import Connection
 
 

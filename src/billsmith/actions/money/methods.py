@@ -26,10 +26,10 @@ from billsmith.errors import Conflict
 from billsmith.gateways import calling, port
 from billsmith.store import customers as customer_rows
 from billsmith.store import invoices as invoice_rows
-from billsmith.store import payment_methods as method_rows
-from billsmith.store import payments as payment_rows
 from billsmith.store.events import Cause
 from billsmith.store.listing import Filters
+from billsmith.store.money import payment_methods as method_rows
+from billsmith.store.money import payments as payment_rows
 from billsmith.store.pool import Connection
 from billsmith.store.transaction import no_transaction_open
 

@@ -31,12 +31,12 @@ from billsmith.core.tenants import Tenant
 from billsmith.core.text import DESCRIPTION_LENGTH, line_of_text, metadata
 from billsmith.core.time_zones import EARLIEST
 from billsmith.errors import Conflict
-from billsmith.store import corrections as correction_rows
 from billsmith.store import invoices as invoice_rows
 from billsmith.store import ledger as ledger_rows
-from billsmith.store import payments as payment_rows
 from billsmith.store.events import Cause
 from billsmith.store.listing import Filters
+from billsmith.store.money import corrections as correction_rows
+from billsmith.store.money import payments as payment_rows
 from billsmith.store.pool import Connection
 
 

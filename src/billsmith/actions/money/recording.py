@@ -26,10 +26,10 @@ from billsmith.core.payments.refunds import Refund
 from billsmith.core.payments.results import Decline, DeclineBucket, OperationKind, OperationResult, OperationStatus
 from billsmith.core.tenants import Tenant
 from billsmith.core.time_zones import local_day
-from billsmith.store import corrections as correction_rows
 from billsmith.store import invoices as invoice_rows
-from billsmith.store import payments as payment_rows
 from billsmith.store.events import Cause
+from billsmith.store.money import corrections as correction_rows
+from billsmith.store.money import payments as payment_rows
 from billsmith.store.pool import Connection
 
 REFUND_AGAIN = timedelta(minutes=5)

@@ -22,9 +22,9 @@ from billsmith.core.decisions import Decision, row_changed
 from billsmith.core.ids import AttemptId
 from billsmith.core.payments.payment import Attempt
 from billsmith.core.payments.results import OperationResult, OperationStatus
-from billsmith.store import payments as payment_rows
 from billsmith.store.events import Cause
-from billsmith.store.payments import Due
+from billsmith.store.money import payments as payment_rows
+from billsmith.store.money.payments import Due
 from billsmith.store.pool import Connection
 
 SWEEP = 500

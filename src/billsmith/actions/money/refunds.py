@@ -38,11 +38,11 @@ from billsmith.core.time_zones import local_day
 from billsmith.errors import NotFound
 from billsmith.store import invoices as invoice_rows
 from billsmith.store import ledger as ledger_rows
-from billsmith.store import payment_methods as method_rows
-from billsmith.store import payments as payment_rows
 from billsmith.store.events import Cause
 from billsmith.store.listing import Filters
-from billsmith.store.payments import Due
+from billsmith.store.money import payment_methods as method_rows
+from billsmith.store.money import payments as payment_rows
+from billsmith.store.money.payments import Due
 from billsmith.store.pool import Connection
 
 SWEEP = 500

@@ -15,8 +15,8 @@ from billsmith.core.payments.results import OperationKind
 from billsmith.core.tenants import Tenant
 from billsmith.gateways.fake import FakeGateway, Movement, Rule
 from billsmith.store import invoices as invoice_rows
-from billsmith.store import payments as payment_rows
 from billsmith.store.listing import Filters
+from billsmith.store.money import payments as payment_rows
 
 __all__ = ["Rule"]
 

@@ -16,9 +16,9 @@ from billsmith.core.payments.results import Decline, DeclineBucket, OperationRes
 from billsmith.core.tenants import Tenant
 from billsmith.core.text import DESCRIPTION_LENGTH, NAME_LENGTH, block_of_text, line_of_text
 from billsmith.errors import Conflict, Invalid, NotFound
-from billsmith.store import payments as payment_rows
 from billsmith.store.events import Cause
 from billsmith.store.listing import Filters
+from billsmith.store.money import payments as payment_rows
 from billsmith.store.pool import Connection
 
 LARGEST_AMOUNT_MINOR = 10**15 - 1

@@ -16,7 +16,7 @@ from billsmith.api.paging import Cursor, Page, page_of
 from billsmith.api.parameters import Parameter, one_of, parameter_invalid
 from billsmith.api.schemas.money import CreditNoteToIssue, InvoiceToAdjust, InvoiceToVoid, WriteOffToMake
 from billsmith.core.tenants import Scope
-from billsmith.store.corrections import NumberedNote
+from billsmith.store.money.corrections import NumberedNote
 
 INVOICE = "/v1/invoices/{id}"
 NOTES = "/v1/credit-notes"

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from billsmith.core.payments.results import OperationKind
 from billsmith.gateways.fake.book import Operated, Pages
 from billsmith.gateways.fake.history import disputes, steps
 from billsmith.gateways.fake.script import SHUFFLED_WITHIN, behaviour_of
@@ -114,6 +115,7 @@ def event_of(message: Message) -> GatewayEvent:
         happened_at=message.created,
         operation_id=message.operation,
         gateway_id=message.object,
+        operation_kind=_operation_kind(message.type),
     )
 
 
@@ -129,6 +131,14 @@ def _kind(type_: str) -> EventKind:
     if subject == "method":
         return "method"
     return "operation" if subject in {"charge", "capture", "cancel", "refund", "payout"} else "other"
+
+
+def _operation_kind(type_: str) -> OperationKind | None:
+    """A dispute is about a charge."""
+    subject = type_.partition(".")[0]
+    if subject == "dispute":
+        return OperationKind.CHARGE
+    return next((kind for kind in OperationKind if kind.value == subject), None)
 
 
 def _check_signature(account: GatewayAccount, headers: Mapping[str, str], body: bytes, at: datetime) -> None:

@@ -25,6 +25,7 @@ CREATE TABLE gateway_events (
     tenant_id uuid NOT NULL,
     gateway_account_id uuid NOT NULL,
     gateway_event_id text NOT NULL,
+    id uuid NOT NULL,
     kind text NOT NULL CHECK (kind IN ('operation', 'dispute', 'method', 'other')),
     type text NOT NULL,
     operation_kind text CHECK (operation_kind IN ('charge', 'capture', 'cancel', 'refund', 'payout')),
@@ -43,9 +44,10 @@ CREATE TABLE gateway_events (
     PRIMARY KEY (tenant_id, gateway_account_id, gateway_event_id),
     CHECK ((suspended_minor IS NULL) = (currency IS NULL))
 );
-CREATE INDEX gateway_events_object ON gateway_events (tenant_id, gateway_account_id, gateway_id) WHERE status = 'orphan';
+CREATE INDEX gateway_events_object ON gateway_events (tenant_id, gateway_account_id, gateway_id);
 CREATE INDEX gateway_events_due ON gateway_events (next_try_at) WHERE next_try_at IS NOT NULL;
-CREATE INDEX gateway_events_status ON gateway_events (tenant_id, status) WHERE status IN ('orphan', 'parked');
+CREATE UNIQUE INDEX gateway_events_list ON gateway_events (tenant_id, id DESC);
+CREATE INDEX gateway_events_review ON gateway_events (status) WHERE status IN ('orphan', 'parked');
 
 CREATE TABLE payment_methods (
     shard smallint NOT NULL,

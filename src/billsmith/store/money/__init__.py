@@ -1,0 +1,1 @@
+"""Rows of money: payments, attempts, refunds, corrections, disputes, gateway accounts and methods."""
