@@ -234,6 +234,10 @@ class MoneyBooks(Books):
         self.save(decision)
         return payment
 
+    def taken_back(self, payment: Payment) -> None:
+        """A payment that came by another way goes back: a cheque bounced."""
+        self.save(payment_reversed(Decision(self.standing()), self.paid(payment), TODAY, LATER))
+
     def link(self, payment: Payment, invoice: Invoice, amount_minor: int | None = None) -> None:
         """Set credit that a payment became against an invoice made later."""
         payment, current = self.rows[payment.id], self.invoices[invoice.id]

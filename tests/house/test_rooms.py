@@ -140,9 +140,10 @@ def no_gateway_call_in_a_transaction(root: Path) -> list[str]:
 
 
 def _times(tree: ast.Module) -> set[int]:
-    """The ids of the nodes inside annotations of what is called …seconds or timeout."""
+    """The ids of the nodes inside annotations of what is called …seconds or timeout, and of what gives such."""
     named = [(node.arg, node.annotation) for node in ast.walk(tree) if isinstance(node, ast.arg)]
     named += [(ast.unparse(node.target), node.annotation) for node in ast.walk(tree) if isinstance(node, ast.AnnAssign)]
+    named += [(function.name, function.returns) for function in functions(tree) if function.returns is not None]
     times = (annotation for name, annotation in named if annotation and name.endswith(("seconds", "timeout")))
     return {id(node) for annotation in times for node in ast.walk(annotation)}
 

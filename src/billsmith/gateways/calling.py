@@ -47,7 +47,7 @@ async def submit(
     at: datetime,
     *,
     assert_no_transaction: Callable[[], None],
-    timeout_seconds: float = TIMEOUT_SECONDS,
+    timeout_seconds: float | None = None,
 ) -> OperationResult:
     """Send an operation and give its result. Raises one of the port's exceptions, nothing else.
 
@@ -75,7 +75,7 @@ async def find(
     at: datetime,
     *,
     assert_no_transaction: Callable[[], None],
-    timeout_seconds: float = TIMEOUT_SECONDS,
+    timeout_seconds: float | None = None,
 ) -> OperationResult | NotFound:
     """What the gateway knows of an operation. Raises one of the port's exceptions, which then say nothing about it."""
     return await call_gateway(
@@ -104,11 +104,11 @@ async def call_gateway(
     answers: type | tuple[type, ...],
     *,
     assert_no_transaction: Callable[[], None],
-    timeout_seconds: float = TIMEOUT_SECONDS,
+    timeout_seconds: float | None = None,
 ) -> T:
     """The answer of one call, of the expected type. Raises one of the port's exceptions, nothing else."""
     assert_no_transaction()
-    answer = await _cut_after(timeout_seconds, _only_named(call))
+    answer = await _cut_after(timeout_seconds or TIMEOUT_SECONDS, _only_named(call))
     if not isinstance(answer, answers):
         raise OutcomeUnknown(f"the gateway's plugin answered with a {type(answer).__name__}")
     if isinstance(answer, OperationResult) and not _is_sound(answer):

@@ -135,7 +135,7 @@ async def test_a_sender_killed_after_its_call_is_recovered_without_another_charg
 async def test_a_call_that_hangs_is_cut_and_asked_about(
     now: Stage, clock: FixedClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(calling.submit, "__kwdefaults__", {"timeout_seconds": 0.05})
+    monkeypatch.setattr(calling, "TIMEOUT_SECONDS", 0.05)
     _, document = await charged(now, "tok_hang_after_capture")
     assert await state(now, document) == ("open", "processing", None)
     clock.at += LEASE

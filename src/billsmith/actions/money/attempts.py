@@ -70,8 +70,8 @@ async def send(context: Context, sending: Sending) -> Heard:
     try:
         gateway = context.gateways.gateway(sending.account.gateway)
         account = opened_account(context, sending.tenant, sending.account)
-        async with pace.turn(_left_to_wait(context, attempt)):
-            if _left_to_wait(context, attempt) <= 0:
+        async with pace.turn(_may_wait_seconds(context, attempt)):
+            if _may_wait_seconds(context, attempt) <= 0:
                 return Heard()
             result = await calling.submit(
                 gateway,
@@ -234,7 +234,7 @@ async def pause_account(context: Context, call: Call, account_id: UUID, because:
     await carry_out(context, replace(call, keyed=None), verb)
 
 
-def _left_to_wait(context: Context, attempt: Attempt) -> float:
+def _may_wait_seconds(context: Context, attempt: Attempt) -> float:
     """For how many seconds the call may still wait for its turn."""
     return (attempt.lease_until - context.clock.wall() - LEASE_LEFT_TO_SEND).total_seconds()
 

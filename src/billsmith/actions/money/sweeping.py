@@ -20,7 +20,8 @@ class OfTenant(Protocol):
     """Whatever is due of a tenant."""
 
     @property
-    def tenant_id(self) -> TenantId: ...
+    def tenant_id(self) -> TenantId:
+        """Whose it is."""
 
 
 T = TypeVar("T")
