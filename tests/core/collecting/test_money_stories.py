@@ -34,7 +34,7 @@ from billsmith.core.payments.results import DeclineBucket, NextAction, Operation
 from billsmith.core.taxes import Tax
 from billsmith.core.tenants import TenantSettings
 from billsmith.errors import Conflict, Invalid
-from tests.core.money_books import MoneyBooks, declined, succeeded
+from tests.core.collecting.money_books import MoneyBooks, declined, succeeded
 
 CHAPTERS = (
     "bill", "bill", "bill", "bill negative", "payout", "grant", "begin", "begin", "begin all", "end", "end", "end",
