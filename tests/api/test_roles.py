@@ -28,18 +28,25 @@ NEEDS = {
         "listInvoices", "getInvoice", "listCustomers", "getCustomer", "listPayments", "getPayment", "listRefunds",
         "getRefund", "previewRefundMany", "listOperations", "getOperation", "listOperationItems", "listCreditNotes",
         "getCreditNote", "listWriteOffs", "getWriteOff", "reportWriteOffs", "listCredits", "getCredit",
-        "listTransfers", "listEvents", "getTenant",
+        "listTransfers", "listEvents", "getTenant", "listPaymentMethods", "getPaymentMethod", "listBlockedCustomers",
+        "listUnknownAttempts", "getAttempt",
     },
     "write": {
         "createInvoice", "changeInvoice", "deleteInvoice", "finaliseInvoice", "createInvoices", "createCustomer",
         "changeCustomer", "deleteCustomer", "cancelRefund", "cancelOperation", "grantCredit", "deleteCredit",
-        "moveClock",
+        "moveClock", "addPaymentMethod", "changePaymentMethod", "validatePaymentMethod", "detachPaymentMethod",
+        "holdInvoice",
     },
     "write, moves money": {
         "recordPayment", "allocatePayment", "reversePayment", "refund", "refundMany", "issueCreditNote",
         "adjustInvoice", "voidInvoice", "reviseInvoice", "writeOffInvoice", "undoWriteOff", "moveCredit",
+        "giveInvoicePaymentMethod", "collectInvoice",
     },
-    "admin": {"createKey", "listKeys", "revokeKey"},
+    "admin": {
+        "createKey", "listKeys", "revokeKey", "createGatewayAccount", "listGatewayAccounts", "getGatewayAccount",
+        "changeGatewayAccount", "testGatewayAccount", "resumeGatewayAccount", "closeGatewayAccount",
+    },
+    "admin, moves money": {"resolveAttempt"},
 }  # fmt: skip
 """Which scope each operation needs, and whether it is asked for with an idempotency key only."""
 

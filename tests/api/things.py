@@ -2,7 +2,7 @@
 
 import re
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import msgspec
 from httpx2 import AsyncClient
@@ -21,7 +21,7 @@ class Things(msgspec.Struct, frozen=True):
 
     def id_for(self, kind: str) -> str:
         """The id of such a thing, or one that is nobody's."""
-        return self.by_name.get(kind, show_id(kind, NOBODY))
+        return self.by_name[kind] if kind in self.by_name else show_id(kind, NOBODY)
 
     def path(self, endpoint: Endpoint) -> str:
         """The path of the endpoint with the id of such a thing in it."""
@@ -44,7 +44,7 @@ KINDS_IN_PATHS = sorted({kind for endpoint in ENDPOINTS if (kind := kind_of(endp
 
 
 async def make_things(client: AsyncClient, name: str) -> Things:
-    """Everything that has an id, for the tenant of that client; external ids are `name`. A new kind needs its line."""
+    """Everything that has an id, for the sandbox of that client; external ids are `name`. A new kind needs its line."""
     made: dict[str, str] = {}
 
     async def make(what: str, path: str, **body: Any) -> None:
@@ -66,5 +66,13 @@ async def make_things(client: AsyncClient, name: str) -> Things:
     await make("write_off", f"{invoice}/write-off", reason="Insolvent", amount=100)
     await make("credit", "/v1/credits", customer=name, amount=300)
     await make("key", "/v1/keys", name=name, scopes=["read"])
+    fake = {"gateway": "fake", "credentials": {"api_key": "fake_key"}, "settings": {"book": f"book-{uuid4().hex[:12]}"}}
+    await make("gateway_account", "/v1/gateway-accounts", name=name, **fake)
+    await make("payment_method", "/v1/payment-methods", customer=name, payment_method="tok_ok")
+    await make("charged", "/v1/invoices", customer=name, amount=900)
+    method = {"payment_method": made["payment_method"]}
+    await make("charged", f"/v1/invoices/{made['charged']}/payment-method", **method)
+    newest = (await client.get("/v1/payments?limit=1")).json()["data"][0]["id"]
+    made["attempt"] = (await client.get(f"/v1/payments/{newest}")).json()["attempts"][0]["id"]
     await make("operation", "/v1/refunds/bulk", reason="Outage", customer=name)
     return Things(made)

@@ -187,7 +187,7 @@ def _shaped(entry: Any) -> tuple[InvoiceToCreate, InvoiceDetails] | Refusal:
     try:
         shape = shaped(entry, InvoiceToCreate)
         return shape, details_of(shape)
-    except Invalid as error:
+    except (Invalid, NotFound) as error:
         return Refusal(error)
 
 
