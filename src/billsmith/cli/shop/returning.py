@@ -30,8 +30,8 @@ from billsmith.cli.shop.matching import (
 from billsmith.cli.shop.script import wants_money_back
 from billsmith.core.collecting.refunding import NewRefund
 from billsmith.core.ids import CustomerId, InvoiceId
-from billsmith.core.invoices import Item
-from billsmith.core.lines.items import lines_of
+from billsmith.core.invoices import Item, Line
+from billsmith.core.lines.items import lines_of, total_of
 from billsmith.core.payments.refunds import LineAmount, RefundInvalid, RefundRefused
 
 CUSTOMERS_AT_ONCE = 10
@@ -44,6 +44,8 @@ class Returns(msgspec.Struct):
     documents: int = 0
     matched_minor: int = 0
     unmatched_minor: int = 0
+    anonymous_minor: int = 0
+    """Of what was not matched: returned by nobody who is known, or bad debt that no sale belongs to."""
     credit_notes: int = 0
     refunds: int = 0
     refunded_minor: int = 0
@@ -95,6 +97,8 @@ async def _of_customer(
         match = matches.get(one.name)
         if match is not None:
             await _take_back(context, call, name, match, returns)
+        else:
+            returns.anonymous_minor -= total_of(_lines(call, built[one.name]))[2]
         rest = _rest_of(call, built[one.name], match)
         if rest is not None:
             rests.append(rest)
@@ -164,8 +168,12 @@ def _parts(names: list[str]) -> list[list[str]]:
     return [names[start : start + CUSTOMERS_MADE_AT_ONCE] for start in range(0, len(names), CUSTOMERS_MADE_AT_ONCE)]
 
 
+def _lines(call: Call, built: ImportDocument) -> tuple[Line, ...]:
+    return lines_of(built.invoice.details, CURRENCY, call.tenant.time_zone, call.tenant.settings)
+
+
 def _as_returned(call: Call, returned: Returned, built: ImportDocument) -> ReturnedDocument:
-    lines = lines_of(built.invoice.details, CURRENCY, call.tenant.time_zone, call.tenant.settings)
+    lines = _lines(call, built)
     return ReturnedDocument(
         returned.name,
         returned.returned_at,
@@ -179,8 +187,7 @@ def _rest_of(call: Call, built: ImportDocument, match: Match | None) -> NewInvoi
         return built.invoice
     if not any(match.rest_minor):
         return None
-    details = built.invoice.details
-    lines = lines_of(details, CURRENCY, call.tenant.time_zone, call.tenant.settings)
+    details, lines = built.invoice.details, _lines(call, built)
     items = tuple(
         item if rest == -line.total_minor else Item(item.name, amount_minor=-rest, category=item.category)
         for item, line, rest in zip(details.items, lines, match.rest_minor, strict=True)

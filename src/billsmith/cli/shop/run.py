@@ -222,7 +222,10 @@ def _figures(settled: Settled) -> Table:
         "taken back, matched", shown(returns.matched_minor),
         f"{returns.credit_notes:,} credit notes, {returns.refunds:,} refunds of {shown(returns.refunded_minor)}",
     )  # fmt: skip
-    figures.add_row("taken back, unmatched", shown(returns.unmatched_minor), f"{returns.credits:,} times credit")
+    figures.add_row(
+        "taken back, unmatched", shown(returns.unmatched_minor),
+        f"{returns.credits:,} times credit; {shown(returns.anonymous_minor)} of it of nobody known",
+    )  # fmt: skip
     figures.add_row("written off", shown(settled.written_off_minor), "what stays so")
     figures.add_row("owed to the shop", shown(settled.owed_minor), "")
     figures.add_row("credit outstanding", shown(settled.credit_minor), "the shop owes its customers")
