@@ -390,7 +390,9 @@ def _rows_live_in_their_shard(rows: Rows) -> Iterator[str]:
     }
     for column, found in placed.items():
         yield from (
-            f"{column} {row[column]} in shard {row['shard']}" for row in found if _shard(row[column]) != row["shard"]
+            f"{column} {row[column]} in shard {row['shard']}"
+            for row in found
+            if row[column] is not None and _shard(row[column]) != row["shard"]
         )
 
 
