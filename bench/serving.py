@@ -50,7 +50,8 @@ def _running(command: list[str], url: str, folder: Path, ready: str | None) -> I
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     environment = os.environ | {
-        "DATABASE_URL": url, "MIGRATE_DATABASE_URL": "", "BILLSMITH_RATE_LIMIT": "1000000", "BILLSMITH_LOG_FORMAT": "json",
+        "DATABASE_URL": url, "MIGRATE_DATABASE_URL": "", "BILLSMITH_RATE_LIMIT": "1000000",
+        "BILLSMITH_LOG_FORMAT": "json",
     }  # fmt: skip
     path = folder / "server.log"
     with path.open("w") as log:

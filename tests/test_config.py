@@ -14,6 +14,7 @@ def test_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
         migrate_database_url=None,
         home=Path("/home/ada/.local/share/billsmith"),
         shared=Path("../shared"),
+        secret_keys=(),
         pool_size=10,
         statement_cache=True,
         host="127.0.0.1",
@@ -26,7 +27,8 @@ def test_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 NAMES = [
-    "DATABASE_URL", "MIGRATE_DATABASE_URL", "BILLSMITH_HOME", "BILLSMITH_SHARED", "BILLSMITH_POOL_SIZE",
+    "DATABASE_URL", "MIGRATE_DATABASE_URL", "BILLSMITH_SECRET_KEYS",
+    "BILLSMITH_HOME", "BILLSMITH_SHARED", "BILLSMITH_POOL_SIZE",
     "BILLSMITH_STATEMENT_CACHE", "BILLSMITH_HOST", "BILLSMITH_PORT", "BILLSMITH_RATE_LIMIT",
     "BILLSMITH_STOP_SECONDS",
     "BILLSMITH_LOG_FORMAT", "BILLSMITH_LOG_LEVEL", "XDG_DATA_HOME",

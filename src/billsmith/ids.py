@@ -28,7 +28,10 @@ class IdMaker:
 
     def new(self, shard: int) -> UUID:
         """A fresh id in `shard`."""
-        return self.many(1, shard)[0]
+        if not 0 <= shard < SHARDS:
+            raise ValueError(f"shard {shard} is not in 0..{SHARDS - 1}")
+        tick = self._last_tick = max(int(self._wall().timestamp() * 1000) << SEQUENCE_BITS, self._last_tick + 1)
+        return UUID(int=_tick_bits(tick) | _VARIANT | self._random_bits(_RANDOM_BITS) << SHARD_BITS | shard)
 
     def many(self, count: int, shard: int) -> list[UUID]:
         """`count` fresh ids in `shard`, ascending. They share one random part; the sequence tells them apart."""

@@ -17,8 +17,8 @@ from billsmith.core.payments.refunds import LineAmount
 from billsmith.core.payments.results import Decline, DeclineBucket, OperationResult, OperationStatus
 from billsmith.core.tenants import TenantSettings
 from billsmith.errors import BillsmithError
+from tests.core.collecting.money_books import CARD, MoneyBooks, declined, succeeded
 from tests.core.made import CUSTOMER, NOON, STANDING, owed
-from tests.core.money_books import CARD, MoneyBooks, declined, succeeded
 from tests.docs.pages import Example, Row
 
 Teller = Callable[[MoneyBooks, re.Match[str]], Any]

@@ -8,8 +8,8 @@ from typing import Any
 from billsmith.core.invoices import Adjustment, Invoice, InvoiceDetails, Item
 from billsmith.core.ledger import Balance, Posting
 from billsmith.core.money import show_amount
+from tests.core.collecting.money_books import MoneyBooks
 from tests.core.made import TODAY
-from tests.core.money_books import MoneyBooks
 from tests.docs import money_stories
 from tests.docs.examples import given_item, minor
 from tests.docs.money_stories import MONEY_STORIES, books_of, refused

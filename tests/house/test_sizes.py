@@ -26,6 +26,7 @@ WORD_EXCEPTIONS: dict[str, str] = {}
 CATCH_ALL: dict[str, str] = {
     "api/app.py": "the edge: an unforeseen error becomes a 500 with its request id",
     "worker/loop.py": "the outermost loop: one failing sweep doesn't end the others",
+    "actions/money/webhooks.py": "around a plugin's reading of a webhook: it is asked to send it again",
     "gateways/calling.py": "around a plugin call: whatever it raises means that nobody knows what happened",
     "gateways/registry.py": "a plugin that can't be loaded is named, and the others work",
     "gateways/conformance/suite.py": "a gateway under test may fail in any way: that is a finding",

@@ -9,10 +9,21 @@ from msgspec.structs import replace
 
 from billsmith.core.credits import Credit
 from billsmith.core.customers import Customer
-from billsmith.core.ids import CauseId, CreditId, CustomerId, InvoiceId, SnapshotId, TransferId
+from billsmith.core.ids import (
+    CauseId,
+    CreditId,
+    CustomerId,
+    InvoiceId,
+    PaymentId,
+    PaymentMethodId,
+    SnapshotId,
+    TransferId,
+)
 from billsmith.core.invoices import Invoice, Line
 from billsmith.core.ledger import Balance, Posting
 from billsmith.core.parties import Address, Party, TaxId
+from billsmith.core.payments.policy import CollectionPolicy
+from billsmith.core.payments.results import Decline, DeclineBucket
 from billsmith.core.tenants import Tenant
 from billsmith.ids import IdMaker
 from billsmith.store import customers, invoices, ledger, tenants
@@ -22,6 +33,10 @@ IDS = IdMaker(lambda: datetime.now(UTC))
 AT = datetime(2026, 3, 15, 23, 59, 59, 999999, tzinfo=UTC)
 BIG = 10**15 - 1
 ODD = "Ünïcode 🦉 'quoted' \"twice\" \\ %s {} \u202e"
+
+
+POLICY = CollectionPolicy("on_update", (2, 4), "write_off", 9)
+DECLINE = Decline(DeclineBucket.NEVER, "lost_card", "No.", "lost", "do not try again")
 
 
 @pytest.fixture
@@ -39,7 +54,8 @@ def whole_customer(tenant: Tenant) -> Customer:
     return Customer(
         CustomerId(id_), tenant.id, ODD, CustomerId(parent), ODD, ("a@example.com", "b@example.com"), "KWD",
         "Asia/Kuwait", "pt_BR", Address(ODD, "2", "City", "State", "0123", "KW"), (TaxId("a", ODD), TaxId("b", "2")),
-        31, 3650, "P-", False, "off", False, True, {ODD: ODD, "": ""}, ("a", "b"), SnapshotId(snapshot), 7, AT, AT,
+        31, 3650, "P-", False, "off", False, True, PaymentMethodId(parent), POLICY,
+        {ODD: ODD, "": ""}, ("a", "b"), SnapshotId(snapshot), 7, AT, AT,
     )  # fmt: skip
 
 
@@ -47,7 +63,7 @@ def bare_customer(tenant: Tenant) -> Customer:
     id_, snapshot = IDS.many(2, 1023)
     return Customer(
         CustomerId(id_), tenant.id, None, None, "A", (), "EUR", "UTC", "en", Address(), (), None, None, None,
-        True, "on", True, False, {}, (), SnapshotId(snapshot), 1, AT, None,
+        True, "on", True, False, None, None, {}, (), SnapshotId(snapshot), 1, AT, None,
     )  # fmt: skip
 
 
@@ -100,14 +116,17 @@ def whole_invoice(owner: Customer) -> Invoice:
     return Invoice(
         InvoiceId(id_), owner.tenant_id, owner.id, "open", "action_required", "charge", "KWD", ODD, "R-1", ODD, "a\nb",
         date(2026, 1, 1), date(2026, 2, 1), 14, date(2026, 2, 1), date(2026, 2, 15), 2, 100, 19, 119, 10, 20, 30, 4, 5,
-        -6, -7, {ODD: ODD}, ("a", "b"), SnapshotId(seller), SnapshotId(buyer), 9, AT, AT, AT,
+        -6, -7, 3, PaymentMethodId(seller), POLICY, "STATEMENT", AT, 2, "awaiting_customer", DECLINE, InvoiceId(seller),
+        InvoiceId(buyer), InvoiceId(id_), True, {ODD: ODD}, ("a", "b"), SnapshotId(seller), SnapshotId(buyer), 9,
+        AT, AT, AT,
     )  # fmt: skip
 
 
 def bare_invoice(owner: Customer) -> Invoice:
     return Invoice(
         InvoiceId(IDS.new(1023)), owner.tenant_id, owner.id, "draft", None, "payout", "EUR", None, None, None, None,
-        None, None, None, None, None, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {}, (), None, None, 1, AT, None, None,
+        None, None, None, None, None, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+        None, None, None, None, 0, None, None, None, None, None, None, {}, (), None, None, 1, AT, None, None,
     )  # fmt: skip
 
 
@@ -158,12 +177,13 @@ async def test_credits_transfers_and_balances(open_transaction: Connection, tena
     await customers.insert_customers(open_transaction, [owner])
     one, two, invoice = IDS.many(3, 1023)
     whole = Credit(
-        CreditId(one), tenant.id, owner.id, "KWD", "granted", InvoiceId(invoice), ODD, date(2026, 3, 15), AT, BIG, 1, 2,
-        3, {ODD: ODD}, 4, AT,
+        CreditId(one), tenant.id, owner.id, "KWD", "granted", InvoiceId(invoice), PaymentId(invoice), ODD,
+        date(2026, 3, 15), AT,
+        BIG, 1, 2, 3, 4, 5, 6, {ODD: ODD}, 4, AT,
     )  # fmt: skip
     bare = Credit(
-        CreditId(two), tenant.id, owner.id, "EUR", "negative_total", None, None, date(2026, 3, 15), None, 1, 0, 0, 0,
-        {}, 1, AT,
+        CreditId(two), tenant.id, owner.id, "EUR", "negative_total", None, None, None, date(2026, 3, 15), None, 1, 0, 0,
+        0, 0, 0, 0, {}, 1, AT,
     )  # fmt: skip
     await ledger.insert_credits(open_transaction, [whole, bare])
     assert await ledger.get_credits(open_transaction, tenant.id, [one, two]) == {one: whole, two: bare}

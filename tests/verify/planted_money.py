@@ -102,9 +102,9 @@ PAYMENTS = [
             _set("payment_methods", f"gateway_account_id = '{NOBODY}'")),
     Planted("orphans", "suspended_minor", TENANT,
             "INSERT INTO gateway_events (tenant_id, id, gateway_account_id, gateway_event_id, kind, type, happened_at,"
-            " headers, body, status, tries, received_at, suspended_minor, currency)"
-            f" VALUES ('{{v}}', '{NOBODY}', '{NOBODY}', 'evt', 'operation', 'charge', '2026-01-01', '{{}}', '', 'orphan', 1,"
-            " '2026-01-01', 5, 'EUR')", "gateway_events.suspended_minor"),
+            " headers, body, status, tries, received_at, suspended_minor, currency) VALUES"
+            f" ('{{v}}', '{NOBODY}', '{NOBODY}', 'evt', 'operation', 'charge', '2026-01-01', '{{}}', '', 'orphan',"
+            " 1, '2026-01-01', 5, 'EUR')", "gateway_events.suspended_minor"),
 ]  # fmt: skip
 
 CORRECTIONS = [

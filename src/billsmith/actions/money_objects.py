@@ -3,6 +3,7 @@
 Amounts are integers in minor units of the `currency` beside them. What a gateway said in private is never shown.
 """
 
+import functools
 from datetime import date, datetime
 from typing import Any, Literal
 
@@ -11,6 +12,7 @@ import msgspec
 from billsmith.core.ids import maybe_show_id, show_id
 from billsmith.core.payments.corrections import CreditNote, WriteOff
 from billsmith.core.payments.disputes import Dispute
+from billsmith.core.payments.events import StoredEvent, StoredStatus
 from billsmith.core.payments.methods import GatewayAccount, PaymentMethod
 from billsmith.core.payments.payment import Allocation, Attempt, AttemptStatus, MethodKind, Payment, PaymentStatus
 from billsmith.core.payments.refunds import LineAmount, Refund, RefundStatus
@@ -239,6 +241,28 @@ class DisputeObject(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     closed_at: datetime | None
 
 
+class GatewayEventObject(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """What a gateway told. `orphan`: about money that is not ours, of which `suspended` was moved by this event."""
+
+    id: str
+    object: Literal["gateway_event"] = "gateway_event"
+    gateway_account: str
+    gateway_event_id: str
+    kind: Literal["operation", "dispute", "method", "other"]
+    type: str
+    operation_kind: OperationKind | None
+    operation_id: str | None
+    gateway_id: str | None
+    happened_at: datetime
+    status: StoredStatus
+    detail: str | None
+    suspended: int | None
+    currency: str | None
+    tries: int
+    received_at: datetime
+    next_try_at: datetime | None
+
+
 def decline_object(decline: Decline | None) -> DeclineObject | None:
     """A decline without what the gateway said in private."""
     if decline is None:
@@ -361,6 +385,16 @@ def dispute_object(dispute: Dispute) -> DisputeObject:
     )
 
 
+def gateway_event_object(event: StoredEvent) -> GatewayEventObject:
+    """What a gateway told as it is shown: without what came on the wire."""
+    return GatewayEventObject(
+        id=show_id("gateway_event", event.id),
+        gateway_account=show_id("gateway_account", event.gateway_account_id),
+        **_amounts(event, GatewayEventObject),
+        **_same(event, GatewayEventObject),
+    )
+
+
 def money_object(subject: Any) -> Any:
     """What an event keeps of one of these: all of it. Anything else is handed through."""
     for kind, show in _SHOWN.items():
@@ -388,18 +422,25 @@ _SHOWN_OTHERWISE = {
 
 def _same(value: Any, shown: type[msgspec.Struct]) -> dict[str, Any]:
     """The fields that are shown as they are."""
-    names = set(shown.__struct_fields__) - _SHOWN_OTHERWISE
-    return {name: getattr(value, name) for name in value.__struct_fields__ if name in names}
+    return {name: getattr(value, name) for name in _same_names(value.__class__, shown)}
 
 
 def _amounts(value: Any, shown: type[msgspec.Struct]) -> dict[str, Any]:
     """Every figure that is shown, under its name without the unit."""
+    return {shown_name: getattr(value, name) for name, shown_name in _amount_names(value.__class__, shown)}
+
+
+@functools.cache
+def _same_names(kind: Any, shown: Any) -> tuple[str, ...]:
+    names = set(shown.__struct_fields__) - _SHOWN_OTHERWISE
+    return tuple(name for name in kind.__struct_fields__ if name in names)
+
+
+@functools.cache
+def _amount_names(kind: Any, shown: Any) -> tuple[tuple[str, str], ...]:
     names = set(shown.__struct_fields__)
-    return {
-        name.removesuffix("_minor"): getattr(value, name)
-        for name in value.__struct_fields__
-        if name.endswith("_minor") and name.removesuffix("_minor") in names
-    }
+    figures = [(name, name.removesuffix("_minor")) for name in kind.__struct_fields__ if name.endswith("_minor")]
+    return tuple(figure for figure in figures if figure[1] in names)
 
 
 def _allocation(allocation: Allocation) -> AllocationObject:

@@ -1,7 +1,7 @@
 """Tenants and their keys."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from uuid import UUID
 
@@ -13,7 +13,7 @@ from billsmith.actions.objects import key_object, tenant_object
 from billsmith.actions.saving import record_facts
 from billsmith.core.facts import Fact
 from billsmith.core.ids import KeyId, MalformedId, SnapshotId, TenantId, read_id, shard_of
-from billsmith.core.tenants import ApiKey, NewTenant, Scope, Tenant, new_tenant
+from billsmith.core.tenants import ApiKey, NewTenant, Scope, Tenant, TenantSettings, new_tenant, settings_changed
 from billsmith.core.text import NAME_LENGTH, line_of_text
 from billsmith.errors import Conflict, Invalid, NotFound, Unauthenticated
 from billsmith.store import tenants as tenant_rows
@@ -87,6 +87,23 @@ async def create_tenant(context: Context, given: NewTenant, actor: str, request_
         return tenant
 
     return await transact(context.pool, work)
+
+
+async def change_settings(
+    context: Context, call: Call, change: Callable[[TenantSettings], TenantSettings]
+) -> Outcome[Tenant]:
+    """Other policies for the tenant, from now on. Raises SettingOutOfRange, CollectionPolicyInvalid."""
+
+    async def verb(connection: Connection, cause: Cause) -> Tenant:
+        before = await tenant_rows.lock_tenant(connection, call.tenant.id)
+        assert before is not None, "a tenant is never deleted"
+        tenant = settings_changed(before, change(before.settings))
+        await tenant_rows.update_settings(connection, tenant)
+        fact = Fact("tenant.updated", tenant.id, tenant.version, tenant_object(tenant), None)
+        await record_facts(connection, context, cause, [fact])
+        return tenant
+
+    return await carry_out(context, call, verb)
 
 
 async def find_tenant(context: Context, name_or_id: str | None) -> Tenant:

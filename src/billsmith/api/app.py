@@ -22,6 +22,7 @@ from billsmith.api.metrics import UNMATCHED, Metrics
 from billsmith.api.openapi import openapi_document
 from billsmith.api.problems import MethodNotAllowed, PathUnknown, problem_answer
 from billsmith.api.request_ids import REQUEST_ID, request_id_for
+from billsmith.api.routes.gateway_webhooks import gateway_webhook_routes
 from billsmith.api.routes.health import health_routes
 from billsmith.api.routes.schemas import schema_routes
 from billsmith.errors import BillsmithError
@@ -42,6 +43,7 @@ def make_app(context: Context, *, requests_per_second: int = REQUESTS_PER_SECOND
     doors = Doors(context, Callers(context), RateLimit(requests_per_second))
     metrics = Metrics(context.pool)
     app.router.routes += [*_endpoint_routes(doors), *schema_routes(), *health_routes(context, metrics)]
+    app.router.routes += gateway_webhook_routes(context, metrics)
     app.add_exception_handler(HTTPException, _said_by_the_router)
     paths = {route.endpoint: route.path for route in app.router.routes if isinstance(route, Route)}
     app.add_middleware(Edge, context=context, metrics=metrics, paths=paths)

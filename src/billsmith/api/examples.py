@@ -111,6 +111,11 @@ BODIES: dict[str, Any] = {
     "void": {"rebill": False},
     "write_off": {"reason": "The customer is insolvent"},
     "credit": {"customer": "tim", "amount": 2500, "currency": "EUR", "reason": "Goodwill"},
+    "tenant_change": {
+        "collection": {"retry_after_days": [2, 4, 8], "after_last": "write_off"},
+        "dispute_lost": "reopen",
+    },
+    "orphan": {"customer": "tim"},
     "clock": {"to": "2026-04-30T00:00:00Z"},
     "key": {"name": "month-end script", "scopes": ["write"]},
 }

@@ -1,6 +1,7 @@
 """Metrics for Prometheus: requests by route and status, how long they took, and the pool of connections."""
 
 from collections.abc import Iterator
+from typing import Literal
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily
@@ -32,6 +33,12 @@ class Metrics:
             buckets=_BUCKETS,
             registry=self._registry,
         )
+        self._webhooks = Counter(
+            "billsmith_gateway_webhooks",
+            "Webhooks of gateways by what became of them: kept, known before, or refused.",
+            ("gateway", "result"),
+            registry=self._registry,
+        )
         self._registry.register(_PoolFigures(pool))
         self._children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
@@ -44,6 +51,10 @@ class Metrics:
         requests, durations = found
         requests.inc()
         durations.observe(seconds)
+
+    def webhook(self, gateway: str, result: Literal["kept", "known", "refused"]) -> None:
+        """Count one webhook of a gateway; one that named no account of ours is of an unknown gateway."""
+        self._webhooks.labels(gateway, result).inc()
 
     def text(self) -> bytes:
         """Everything in Prometheus' text format: the app's own, then the process's and the worker's beside it."""

@@ -7,8 +7,11 @@ from billsmith.actions import money_objects
 from billsmith.actions.money.accounts import Tested
 from billsmith.api.schemas.methods import BlockedCustomer, BlockedInvoices, GatewayAccountTest, gateway_account_test
 from billsmith.core.customers import Customer
-from billsmith.core.ids import GatewayAccountId, PaymentMethodId, show_id
+from billsmith.core.ids import DisputeId, GatewayAccountId, GatewayEventId, PaymentId, PaymentMethodId, show_id
+from billsmith.core.payments.disputes import Dispute
+from billsmith.core.payments.events import StoredEvent
 from billsmith.core.payments.methods import GatewayAccount, PaymentMethod
+from billsmith.core.payments.results import OperationKind
 
 
 def money_examples(customer: Customer, ids: Any, at: datetime) -> dict[type, Any]:
@@ -51,7 +54,50 @@ def money_examples(customer: Customer, ids: Any, at: datetime) -> dict[type, Any
         money_objects.PaymentMethodObject: money_objects.payment_method_object(method),
         GatewayAccountTest: gateway_account_test(Tested(account.id, works=True)),
         BlockedCustomer: _blocked(customer),
+        money_objects.DisputeObject: money_objects.dispute_object(_dispute(customer, ids, at)),
+        money_objects.GatewayEventObject: money_objects.gateway_event_object(_event(customer, ids, at)),
     }
+
+
+def _dispute(customer: Customer, ids: Any, at: datetime) -> Dispute:
+    return Dispute(
+        id=DisputeId(ids(40)),
+        tenant_id=customer.tenant_id,
+        customer_id=customer.id,
+        payment_id=PaymentId(ids(12)),
+        gateway_id="dp_1",
+        status="open",
+        outcome=None,
+        currency=customer.currency,
+        amount_minor=5950,
+        reason="fraudulent",
+        needs_attention=False,
+        version=1,
+        created_at=at,
+        closed_at=None,
+    )
+
+
+def _event(customer: Customer, ids: Any, at: datetime) -> StoredEvent:
+    return StoredEvent(
+        tenant_id=customer.tenant_id,
+        id=GatewayEventId(ids(41)),
+        gateway_account_id=GatewayAccountId(ids(10)),
+        gateway_event_id="evt_1",
+        kind="operation",
+        type="charge.succeeded",
+        operation_kind=OperationKind.CHARGE,
+        operation_id=None,
+        gateway_id="ch_1",
+        happened_at=at,
+        status="orphan",
+        detail="a charge that is not ours and is succeeded",
+        suspended_minor=5950,
+        currency=customer.currency,
+        tries=0,
+        received_at=at,
+        next_try_at=None,
+    )
 
 
 def _blocked(customer: Customer) -> BlockedCustomer:

@@ -139,6 +139,11 @@ def tenant_settings(given: TenantSettings) -> TenantSettings:
     return msgspec.structs.replace(given, number_prefix=prefix)
 
 
+def settings_changed(tenant: Tenant, given: TenantSettings) -> Tenant:
+    """The tenant with other policies. Raises SettingOutOfRange, CollectionPolicyInvalid, UnusableText."""
+    return msgspec.structs.replace(tenant, settings=tenant_settings(given), version=tenant.version + 1)
+
+
 def clock_moved(tenant: Tenant, to: datetime, now: datetime) -> Tenant:
     """The sandbox at an instant not before its `now`. Raises ClockNotMovable (any live tenant), ClockOutOfRange."""
     if tenant.mode == "live":

@@ -171,7 +171,7 @@ CREATE TABLE gateway_events (
 );
 CREATE INDEX gateway_events_object ON gateway_events (tenant_id, gateway_account_id, gateway_id);  -- all that was told of one object
 CREATE INDEX gateway_events_due ON gateway_events (next_try_at) WHERE next_try_at IS NOT NULL;  -- wake-up
-CREATE UNIQUE INDEX gateway_events_list ON gateway_events (tenant_id, id DESC);
+CREATE UNIQUE INDEX gateway_events_list ON gateway_events (tenant_id, id DESC);  -- GET /v1/gateway-events
 CREATE INDEX gateway_events_review ON gateway_events (status) WHERE status IN ('orphan', 'parked');  -- what somebody has to look at
 
 ----------------------------------------------------------------------------------------------------------- customers

@@ -67,6 +67,11 @@ async def find_tenants_by_name(connection: Connection | Pool, name: str) -> list
     return [_tenant(row) for row in await connection.fetch(_TENANTS["find_tenants_by_name"], name)]
 
 
+async def update_settings(connection: Connection, tenant: Tenant) -> None:
+    """Store the tenant's policies."""
+    await connection.execute(_TENANTS["update_settings"], tenant.id, tenant.settings, tenant.version)
+
+
 async def move_clock(connection: Connection, tenant: Tenant) -> None:
     """Store the sandbox's new time."""
     await connection.execute(_TENANTS["move_clock"], tenant.id, tenant.clock_at, tenant.version)

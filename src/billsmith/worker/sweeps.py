@@ -34,7 +34,7 @@ SWEEPS = (
     Sweep("ask_about_waiting", 60, recovery.ask_about_waiting, recovery.SWEEP),
     Sweep("collect_due", 5, collect.collect_due, collect.SWEEP),
     Sweep("refunds_due", 5, refunds.refunds_due, refunds.SWEEP),
-    Sweep("gateway_events", 5, hearsay.process_gateway_events, hearsay.SWEEP),
+    Sweep("gateway_events", 5, hearsay.look_into_gateway_events, hearsay.SWEEP),
     Sweep("pull_changes", 60, webhooks.pull_changes, webhooks.SWEEP),
     Sweep("bulk_refunds", 5, bulk.carry_on_bulk_refunds),
     Sweep("expire_credits", 60, expire_credits),

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from datetime import timedelta
+from typing import Any
 
 import msgspec
 import pytest
@@ -15,6 +16,7 @@ from billsmith.actions.money.hearsay import EventNotParked
 from billsmith.actions.money.methods import NewSetup
 from billsmith.actions.money.orphans import GatewayEventNotFound, OrphanRefused
 from billsmith.actions.money.refunds import RefundTarget, refund
+from billsmith.actions.money.webhooks import WebhookNotBelieved
 from billsmith.clock import FixedClock
 from billsmith.core.collecting.refunding import NewRefund
 from billsmith.core.ids import GatewayAccountId, show_id
@@ -25,7 +27,7 @@ from billsmith.core.payments.results import OperationKind, OperationResult
 from billsmith.core.tenants import Tenant
 from billsmith.gateways.fake import FakeGateway
 from billsmith.gateways.fake.webhooks import Delivery, Message, signed
-from billsmith.gateways.port import GatewayOperation, OutcomeUnknown, WebhookRefused
+from billsmith.gateways.port import GatewayEvent, GatewayOperation, OutcomeUnknown
 from billsmith.store.listing import Filters
 from billsmith.store.pool import Pool
 from tests.actions.made import customer, refused, transfers
@@ -202,7 +204,7 @@ async def test_a_webhook_that_can_not_be_believed_leaves_nothing(stage: Stage, p
         (stage.account.id, too_long.headers, too_long.body),
     ]  # fmt: skip
     for account_id, headers, body in cases:
-        async with refused(pool, stage.call.tenant, WebhookRefused):
+        async with refused(pool, stage.call.tenant, WebhookNotBelieved):
             await webhooks.receive_webhook(context, account_id, headers, body)
     with pytest.raises(GatewayAccountNotFound):
         await webhooks.receive_webhook(context, GatewayAccountId(context.ids.new(1)), good.headers, good.body)
@@ -292,7 +294,12 @@ async def test_an_orphan_of_no_known_kind_is_left_to_a_person(
     stage: Stage, pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await foreign(stage)
-    monkeypatch.setattr("billsmith.gateways.fake.webhooks._operation_kind", lambda type_: None)
+    parsed = FakeGateway.parse_webhook
+
+    def without_kind(self: FakeGateway, *sent: Any) -> tuple[GatewayEvent, ...]:
+        return tuple(msgspec.structs.replace(event, operation_kind=None) for event in parsed(self, *sent))
+
+    monkeypatch.setattr(FakeGateway, "parse_webhook", without_kind)
     for delivery in await sent(stage):
         await arrive(stage, delivery)
     (orphan,) = await kept(stage)
@@ -332,12 +339,12 @@ async def test_a_gateway_that_can_not_be_asked_is_asked_again_later_and_in_the_e
         assert event.next_try_at == clock.wall() + hearsay.AGAIN[0]
         for pause in hearsay.AGAIN:
             clock.at += pause
-            await hearsay.process_gateway_events_of(later_on.context, later_on.call)
+            await hearsay.look_into_gateway_events_of(later_on.context, later_on.call)
         (event,) = await kept(stage)
         assert (event.status, event.next_try_at) == ("parked", None)
     again = (await hearsay.retry_gateway_event(stage.context, later_on.call, event.id)).fresh
     assert again.status == "received"
-    assert await hearsay.process_gateway_events_of(later_on.context, later_on.call) == 1
+    assert await hearsay.look_into_gateway_events_of(later_on.context, later_on.call) == 1
     assert await state(later_on, invoice) == ("paid", None, None)
     async with refused(pool, stage.call.tenant, EventNotParked):
         await hearsay.retry_gateway_event(stage.context, later_on.call, event.id)
@@ -347,10 +354,10 @@ async def test_an_event_whose_reader_died_is_looked_into_by_the_sweep(stage: Sta
     _, invoice = await charged(stage, "tok_ok")
     for delivery in await sent(stage):
         await webhooks.receive_webhook(stage.context, stage.account.id, delivery.headers, delivery.body)
-    assert await hearsay.process_gateway_events_of(stage.context, stage.call) == 0
+    assert await hearsay.look_into_gateway_events_of(stage.context, stage.call) == 0
     clock.at += hearsay.LEASE
-    assert await hearsay.process_gateway_events_of(stage.context, stage.call) == 1
-    assert await hearsay.process_gateway_events_of(stage.context, stage.call) == 0
+    assert await hearsay.look_into_gateway_events_of(stage.context, stage.call) == 1
+    assert await hearsay.look_into_gateway_events_of(stage.context, stage.call) == 0
     assert [one.status for one in await kept(stage)] == ["processed"]
     assert await state(stage, invoice) == ("paid", None, None)
 
@@ -367,7 +374,7 @@ async def test_credentials_that_are_refused_pause_the_account_and_its_events_wai
     assert (event.status, event.tries, event.next_try_at) == ("received", 0, clock.wall() + hearsay.PAUSED_FOR)
     await accounts.resume_account(stage.context, stage.call, stage.account.id)
     clock.at += hearsay.PAUSED_FOR
-    await hearsay.process_gateway_events_of(stage.context, stage.call)
+    await hearsay.look_into_gateway_events_of(stage.context, stage.call)
     assert [one.status for one in await kept(stage)] == ["processed"]
 
 

@@ -18,7 +18,7 @@ from billsmith.core.correcting.voiding import Drawn, Voidable, void_asked
 from billsmith.core.correcting.write_offs import write_off_undone, written_off
 from billsmith.core.credits import drawn
 from billsmith.core.customers import Customer
-from billsmith.core.decisions import Decision, Standing, credit_changed, row_changed
+from billsmith.core.decisions import Decision, Standing, credit_changed, draw_available, row_changed
 from billsmith.core.ids import (
     CreditId,
     CreditNoteId,
@@ -231,7 +231,7 @@ class MoneyBooks(Books):
             decision, payment, _ = credited_rest(decision, payment, left, TODAY, NOON, self.fresh)
         payment = replace(payment, version=2)
         decision = row_changed(decision, payment, "payment.succeeded")
-        self.save(decision)
+        self.save(draw_available(decision, NOON, TODAY, on=decision.standing.owed))
         return payment
 
     def taken_back(self, payment: Payment) -> None:

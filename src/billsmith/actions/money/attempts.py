@@ -6,6 +6,7 @@ anywhere is asked about by `recovery.py` once the lease has passed: so a crash l
 """
 
 import asyncio
+import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
@@ -62,14 +63,14 @@ class Sending(msgspec.Struct, frozen=True):
     account: GatewayAccount
 
 
-async def send(context: Context, sending: Sending) -> Heard:
-    """Call the gateway once. Nothing heard (a lost reply, a lease too short): recovery asks."""
+async def send(context: Context, sending: Sending, opened: port.GatewayAccount | None = None) -> Heard:
+    """Call the gateway once, on its account as it was opened before. Nothing heard: recovery asks."""
     attempt = sending.attempt
     nothing_sent = Heard(not_submitted=True, version=attempt.version)
     pace = context.pacing.of(sending.account.id, sending.account.settings)
     try:
         gateway = context.gateways.gateway(sending.account.gateway)
-        account = opened_account(context, sending.tenant, sending.account)
+        account = opened or opened_account(context, sending.tenant, sending.account)
         async with pace.turn(_may_wait_seconds(context, attempt)):
             if _may_wait_seconds(context, attempt) <= 0:
                 return Heard()
@@ -92,29 +93,35 @@ async def send(context: Context, sending: Sending) -> Heard:
 
 async def send_and_record(context: Context, call: Call, sendings: Sequence[Sending]) -> None:
     """Send all of them at once, and record what was heard in one transaction per round."""
-    heard = await asyncio.gather(*(send(context, sending) for sending in sendings))
-    await record(context, call, dict(zip([sending.attempt.id for sending in sendings], heard, strict=True)))
+    opened = _opened_accounts(context, sendings)
+    heard = await asyncio.gather(*(send(context, sending, opened.get(sending.account.id)) for sending in sendings))
+    sent = {sending.attempt.id: sending.attempt for sending in sendings}
+    await record(context, call, dict(zip(sent, heard, strict=True)), sent)
     silent = [sending for sending, one in zip(sendings, heard, strict=True) if not one.is_news]
     if silent and call.tenant.clock_at is not None:
         await _let_go(context, call, silent)
 
 
-async def record(context: Context, call: Call, heard: Mapping[AttemptId, Heard]) -> int:
+async def record(
+    context: Context, call: Call, heard: Mapping[AttemptId, Heard], sent: Mapping[AttemptId, Attempt] | None = None
+) -> int:
     """Note what was heard of attempts of one tenant; how many changed. Several of one customer: one after the other.
 
     One that can't be recorded stops no other: it is parked as `unknown`, with the reason. Accounts that were refused
-    are paused before, so that nothing new is sent on them. Raises DatabaseUnavailable, ClockMoving.
+    are paused before, so that nothing new is sent on them. `sent`: the attempts as the caller knows them. Raises
+    DatabaseUnavailable, ClockMoving.
     """
     if not heard:
         return 0
     call = replace(call, keyed=None)
-    attempts = await payment_rows.get_attempts(context.pool, call.tenant.id, heard)
+    attempts: Mapping[Any, Attempt] = sent or await payment_rows.get_attempts(context.pool, call.tenant.id, heard)
     for account_id, because in _refused_accounts(attempts.values(), heard).items():
         await pause_account(context, call, account_id, because)
 
     async def note(ids: Sequence[AttemptId]) -> int:
         async def verb(connection: Connection, cause: Cause) -> list[AttemptId]:
-            return await record_in(connection, context, cause, call.tenant, {id_: heard[id_] for id_ in ids})
+            owners = {attempts[id_].customer_id for id_ in ids}
+            return await record_in(connection, context, cause, call.tenant, {id_: heard[id_] for id_ in ids}, owners)
 
         return len((await carry_out(context, call, verb)).fresh)
 
@@ -232,6 +239,16 @@ async def pause_account(context: Context, call: Call, account_id: UUID, because:
         await record_facts(connection, context, cause, [fact])
 
     await carry_out(context, replace(call, keyed=None), verb)
+
+
+def _opened_accounts(context: Context, sendings: Iterable[Sending]) -> dict[UUID, port.GatewayAccount]:
+    """The accounts of a batch, opened once; one that can't be is left out: who sends on it says so."""
+    opened: dict[UUID, port.GatewayAccount] = {}
+    for sending in sendings:
+        if sending.account.id not in opened:
+            with contextlib.suppress(SecretNotOpenable):
+                opened[sending.account.id] = opened_account(context, sending.tenant, sending.account)
+    return opened
 
 
 def _may_wait_seconds(context: Context, attempt: Attempt) -> float:

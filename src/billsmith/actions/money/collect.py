@@ -39,11 +39,13 @@ from billsmith.store.invoices import DueInvoice, Uncollectable
 from billsmith.store.money import payment_methods as method_rows
 from billsmith.store.pool import Connection
 
-SWEEP = 1000
+SWEEP = 3000
 """Invoices looked at in one go of the sweep."""
 BATCH = 100
 """Customers whose attempts begin, and are recorded, in one transaction."""
-BATCHES_AT_ONCE = 6
+BATCHES_AT_ONCE = 12
+"""No more, and no more than have twice the calls that the accounts bear at once: the next begin while those go on, and
+none waits so long for its turn that its lease ends."""
 PACED_SECONDS = 20
 """No more is begun at once than an account with a rate bears within this time, well inside the attempts' leases."""
 LEFT_ALONE_FOR = timedelta(minutes=5)
@@ -185,13 +187,16 @@ async def collect_these(context: Context, call: Call, due: Sequence[DueInvoice])
 
     One that can't be charged is parked. No more are begun than can be sent in time: the rest is due at the next look.
     """
-    room = asyncio.Semaphore(BATCHES_AT_ONCE)
+    accounts = [one for one in await method_rows.list_accounts(context.pool, call.tenant.id) if one.status == "active"]
+    paces = [context.pacing.of(account.id, account.settings) for account in accounts]
+    bearable = min((2 * pace.at_once // BATCH for pace in paces), default=BATCHES_AT_ONCE)
+    room = asyncio.Semaphore(max(1, min(bearable, BATCHES_AT_ONCE)))
 
     async def batch(part: Sequence[DueInvoice]) -> None:
         async with room:
             await _collect_batch(context, call, part)
 
-    most = await _most_at_once(context, call.tenant)
+    most = min((turns for pace in paces if (turns := pace.room_in(PACED_SECONDS)) is not None), default=None)
     results = await asyncio.gather(*(batch(part) for part in _parts(due[:most])), return_exceptions=True)
     for result in results:
         if isinstance(result, BaseException):
@@ -328,18 +333,6 @@ async def _park(context: Context, call: Call, one: DueInvoice, error: Exception)
 
     because = f"its charge could not begin: {error}"[:LONGEST_REASON]
     await carry_out(context, replace(call, reason=because), verb)
-
-
-async def _most_at_once(context: Context, tenant: Tenant) -> int | None:
-    """How many charges of this tenant may begin at once, by its slowest account; None: no account has a rate."""
-    accounts = await method_rows.list_accounts(context.pool, tenant.id)
-    rooms = [
-        room
-        for account in accounts
-        if account.status == "active"
-        and (room := context.pacing.of(account.id, account.settings).room_in(PACED_SECONDS)) is not None
-    ]
-    return min(rooms, default=None)
 
 
 def _is_due(invoice: Invoice, cause: Cause) -> bool:

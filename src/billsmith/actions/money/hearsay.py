@@ -58,14 +58,14 @@ class NothingLearned(Unavailable):
     code = "gateway_event_unexplained"
 
 
-async def process_gateway_events(context: Context) -> int:
+async def look_into_gateway_events(context: Context) -> int:
     """Look into the events of all tenants that are due; how many were looked into."""
     wall = context.clock.wall()
     due = await event_rows.lease_gateway_events(context.pool, wall, wall + LEASE, SWEEP)
     return await of_each_tenant(context, due, look_into, "a gateway's event")
 
 
-async def process_gateway_events_of(context: Context, call: Call) -> int:
+async def look_into_gateway_events_of(context: Context, call: Call) -> int:
     """Look into one tenant's events that are due; how many were looked into."""
     wall = context.clock.wall()
     due = await event_rows.lease_gateway_events(context.pool, wall, wall + LEASE, SWEEP, call.tenant.id)

@@ -1,6 +1,6 @@
 """Recording what was heard of attempts, within a transaction: under the customers' locks, with all that follows."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -57,19 +57,22 @@ class Heard(msgspec.Struct, frozen=True, gc=False):
 
 
 async def record_in(
-    connection: Connection, context: Context, cause: Cause, tenant: Tenant, heard: Mapping[AttemptId, Heard]
+    connection: Connection,
+    context: Context,
+    cause: Cause,
+    tenant: Tenant,
+    heard: Mapping[AttemptId, Heard],
+    owners: Set[CustomerId],
 ) -> list[AttemptId]:
-    """Note what was heard of attempts, at most one of each customer; which of them that changed.
+    """Note what was heard of attempts, one of each of these customers; which of them that changed.
 
     What somebody else noted meanwhile stays: a result is only recorded where it is news.
     """
-    found = await payment_rows.get_attempts(connection, tenant.id, heard)
-    owners: set[CustomerId] = {attempt.customer_id for attempt in found.values()}
-    assert len(owners) == len(found), "several outcomes for one customer are recorded one after the other"
+    assert len(owners) == len(heard), "several outcomes for one customer are recorded one after the other"
     standings = await lock_standings(connection, tenant, owners, owners)
     attempts = await payment_rows.get_attempts(connection, tenant.id, heard)  # as they are under the lock
     attempts = {id_: attempt for id_, attempt in attempts.items() if _is_news(attempt, heard[AttemptId(id_)])}
-    touched = await _load_touched(connection, tenant, attempts.values(), cause.caused_at)
+    touched = await _load_touched(connection, tenant, attempts.values(), heard, cause.caused_at)
     decisions = []
     for attempt in attempts.values():
         standing = standings[attempt.customer_id]
@@ -176,6 +179,10 @@ def _to_be_sent_again(refund: Refund, at: datetime, *, paused: bool) -> Refund:
     )
 
 
+def _succeeded(heard: Heard) -> bool:
+    return heard.result is not None and heard.result.status is OperationStatus.SUCCEEDED
+
+
 def _our_set_up_is_wrong(result: OperationResult) -> bool:
     return result.decline is not None and result.decline.bucket is DeclineBucket.CONFIG
 
@@ -208,7 +215,13 @@ class Touched(msgspec.Struct, frozen=True):
         )
 
 
-async def _load_touched(connection: Connection, tenant: Tenant, attempts: Iterable[Attempt], at: datetime) -> Touched:
+async def _load_touched(
+    connection: Connection,
+    tenant: Tenant,
+    attempts: Iterable[Attempt],
+    heard: Mapping[AttemptId, Heard],
+    at: datetime,
+) -> Touched:
     moving = [attempt for attempt in attempts if attempt.kind in (OperationKind.CHARGE, OperationKind.PAYOUT)]
     payment_ids = [attempt.payment_id for attempt in moving]
     payments = await payment_rows.get_payments(connection, tenant.id, payment_ids)
@@ -227,8 +240,9 @@ async def _load_touched(connection: Connection, tenant: Tenant, attempts: Iterab
         for invoice in invoices.values()
         if invoice.collection_state == "void_pending"
     }
-    methods = [attempt.payment_method_id for attempt in moving if attempt.payment_method_id is not None]
-    tries = await payment_rows.count_tries(connection, tenant.id, methods, at - NETWORK_WINDOW)
+    failed = [attempt for attempt in moving if not _succeeded(heard[attempt.id])]
+    methods = {method_id for attempt in failed if (method_id := attempt.payment_method_id) is not None}
+    tries = await payment_rows.count_tries(connection, tenant.id, methods, at - NETWORK_WINDOW) if methods else {}
     return Touched(payments, shares, invoices, allocations, write_offs, voidables, tries)
 
 

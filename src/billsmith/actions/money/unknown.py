@@ -82,7 +82,7 @@ async def resolve_attempt(context: Context, call: Call, id_: UUID, given: Resolu
         attempt = await _read(connection, call.tenant, id_)
         _open_to_people(context, attempt)
         heard = _heard(attempt, given)
-        changed = await record_in(connection, context, cause, call.tenant, {attempt.id: heard})
+        changed = await record_in(connection, context, cause, call.tenant, {attempt.id: heard}, {attempt.customer_id})
         assert changed == [attempt.id], "what is unknown takes any outcome"
         return await _read(connection, call.tenant, id_)
 

@@ -17,6 +17,7 @@ from billsmith.core.ids import GatewayEventId, shard_of, show_id
 from billsmith.core.payments.events import StoredEvent
 from billsmith.core.payments.methods import GatewayAccount
 from billsmith.core.tenants import Tenant
+from billsmith.errors import Invalid
 from billsmith.gateways import calling, port
 from billsmith.store import tenants as tenant_rows
 from billsmith.store.money import gateway_events as event_rows
@@ -32,29 +33,44 @@ LONGEST_TEXT = 255
 _NOT_KEPT = ("authorization", "cookie", "proxy-authorization")
 
 
+class WebhookNotBelieved(Invalid):
+    """A webhook of one of our accounts that must not be believed; it names whose it claims to be."""
+
+    code = "gateway_webhook_refused"
+
+    def __init__(self, detail: str, gateway: str) -> None:
+        super().__init__(detail)
+        self.gateway = gateway
+
+
 class Received(msgspec.Struct, frozen=True, gc=False):
     """What a webhook brought: what of it was news, to be looked into once it has been answered."""
 
     tenant: Tenant
     gateway: str
     told: int
+    stored: int
+    """How many of them were not known before."""
     news: tuple[Told, ...]
 
 
 async def receive_webhook(context: Context, account_id: UUID, headers: Mapping[str, str], body: bytes) -> Received:
     """Keep what a gateway tells of an account, if its signature holds.
 
-    Raises GatewayAccountNotFound; WebhookRefused for what must not be believed: then nothing is stored.
+    Raises GatewayAccountNotFound; WebhookNotBelieved: then nothing is stored.
     """
     account = await method_rows.find_account(context.pool, account_id)
     if account is None:
         raise GatewayAccountNotFound(f"there is no gateway account {show_id('gateway_account', account_id)}")
     tenant = await tenant_rows.get_tenant(context.pool, account.tenant_id)
     assert tenant is not None
-    events = _parsed(context, tenant, account, headers, body)
+    try:
+        events = _parsed(context, tenant, account, headers, body)
+    except port.WebhookRefused as error:
+        raise WebhookNotBelieved(error.detail, account.gateway) from error
     kept = {name: value for name, value in headers.items() if name.lower() not in _NOT_KEPT}
-    news = await _keep(context, account, events, dict(port.redacted(kept)), body)
-    return Received(tenant, account.gateway, len(events), news)
+    stored, news = await _keep(context, account, events, dict(port.redacted(kept)), body)
+    return Received(tenant, account.gateway, len(events), stored, news)
 
 
 async def look_into_received(context: Context, received: Received) -> None:
@@ -95,7 +111,7 @@ async def pull_account(context: Context, call: Call, account: GatewayAccount) ->
         if isinstance(error, port.AuthFailed):
             await pause_account(context, call, account.id, error.detail)
         return 0
-    news = await _keep(context, account, [event for event in changes.events if _is_sound(event)], {}, b"")
+    _, news = await _keep(context, account, [event for event in changes.events if _is_sound(event)], {}, b"")
     await event_rows.pulled(context.pool, account.tenant_id, account.id, min(changes.until, at), next_pull_at)
     await look_into(context, call, news)
     return len(news)
@@ -137,10 +153,10 @@ async def _keep(
     events: Sequence[port.GatewayEvent],
     headers: dict[str, str],
     body: bytes,
-) -> tuple[Told, ...]:
-    """Store events as they came; which of them are news, and to be looked into."""
+) -> tuple[int, tuple[Told, ...]]:
+    """Store events as they came; how many were not known before, and which of those are to be looked into."""
     if not events:
-        return ()
+        return 0, ()
     wall = context.clock.wall()
     rows = [_row(context, account, event, wall) for event in {event.id: event for event in events}.values()]
 
@@ -148,7 +164,7 @@ async def _keep(
         return await event_rows.insert_gateway_events(connection, rows, headers, body)
 
     new = set(await transact(context.pool, work))
-    return tuple(Told(row.tenant_id, row.id) for row in rows if row.id in new and row.status == "received")
+    return len(new), tuple(Told(row.tenant_id, row.id) for row in rows if row.id in new and row.status == "received")
 
 
 def _row(context: Context, account: GatewayAccount, event: port.GatewayEvent, wall: datetime) -> StoredEvent:

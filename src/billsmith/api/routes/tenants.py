@@ -8,13 +8,23 @@ from billsmith.actions.tenants import NewKey
 from billsmith.api.endpoints import Asked, Endpoint, answer
 from billsmith.api.paging import Page
 from billsmith.api.schemas.given import instant
-from billsmith.api.schemas.tenants import ClockToMove, KeyToCreate
+from billsmith.api.schemas.tenants import ClockToMove, KeyToCreate, TenantToChange
 from billsmith.core.tenants import Scope
 
 
 async def get_tenant(asked: Asked) -> Response:
     """The company that the key speaks for."""
     return answer(tenant_object(asked.tenant))
+
+
+async def change_tenant(asked: Asked) -> Response:
+    """Change the company's policies."""
+    given: TenantToChange = asked.body
+    changed = await asked.carry_out(
+        lambda call: tenants.change_settings(asked.context, call, given.changed), tenant_object
+    )
+    asked.doors.callers.forget()
+    return changed
 
 
 async def move_clock(asked: Asked) -> Response:
@@ -59,6 +69,11 @@ ENDPOINTS = (
     Endpoint(
         method="GET", path="/v1/tenant", name="getTenant", summary="Get your company", run=get_tenant,
         scope=Scope.READ, answers=TenantObject,
+    ),
+    Endpoint(
+        method="PATCH", path="/v1/tenant", name="changeTenant", summary="Change your company's policies",
+        description="How invoices are collected, what becomes of money for void invoices and of lost disputes.",
+        run=change_tenant, scope=Scope.ADMIN, body=TenantToChange, example="tenant_change", answers=TenantObject,
     ),
     Endpoint(
         method="POST", path="/v1/tenant/clock", name="moveClock", summary="Move a sandbox's clock", run=move_clock,

@@ -123,6 +123,12 @@ class BlockedCustomer(Struct, frozen=True, gc=False, kw_only=True):
     blocked: tuple[BlockedInvoices, ...]
 
 
+class OrphanToAssign(Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True):
+    """The customer (its id or external id) whose the money is."""
+
+    customer: str
+
+
 _DETAILS = AccountDetails.__struct_fields__
 
 

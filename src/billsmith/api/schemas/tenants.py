@@ -1,9 +1,12 @@
 """Bodies about the tenant itself: its keys, and a sandbox's clock."""
 
-from msgspec import Struct
+from typing import Literal
 
-from billsmith.api.schemas.given import Instant
-from billsmith.core.tenants import Scope
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
+
+from billsmith.api.schemas.given import Instant, PolicyGiven, set_fields
+from billsmith.core.tenants import Scope, TenantSettings
 
 
 class KeyToCreate(Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True):
@@ -21,3 +24,19 @@ class ClockToMove(Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fi
 
     to: Instant
     jump: bool = False
+
+
+class TenantToChange(Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True):
+    """The policies that are to change, for everything from now on."""
+
+    terms_days: int | UnsetType = UNSET
+    collection: PolicyGiven | UnsetType = UNSET
+    money_after_void: Literal["refund", "credit"] | UnsetType = UNSET
+    dispute_lost: Literal["expense", "reopen"] | UnsetType = UNSET
+
+    def changed(self, before: TenantSettings) -> TenantSettings:
+        """What core is told."""
+        fields = set_fields(self, self.__struct_fields__)
+        if "collection" in fields:
+            fields["collection"] = fields["collection"].policy()
+        return msgspec.structs.replace(before, **fields)

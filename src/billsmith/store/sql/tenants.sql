@@ -22,6 +22,9 @@ FROM tenants ORDER BY id;
 SELECT id, name, mode, currency, time_zone, seller, settings, metadata, clock_at, snapshot_id, version, created_at
 FROM tenants WHERE name = $1 ORDER BY id LIMIT 2;
 
+-- name: update_settings
+UPDATE tenants SET settings = $2, version = $3 WHERE id = $1;
+
 -- name: move_clock
 UPDATE tenants SET clock_at = $2, version = $3 WHERE id = $1;
 

@@ -1,0 +1,1 @@
+"""Money survives a kill at any line: a real process is killed, recovery runs, and our view agrees with the book."""

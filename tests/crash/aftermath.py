@@ -1,0 +1,169 @@
+"""After the kill: another process starts, asks, repeats, sweeps; then what must hold is checked in every world."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from billsmith.actions.calls import Outcome
+from billsmith.actions.context import Context
+from billsmith.actions.deliver import number_events
+from billsmith.actions.money import collect, recovery, refunds
+from billsmith.core.ids import show_id
+from billsmith.errors import BillsmithError
+from billsmith.gateways.fake.history import Movement
+from billsmith.gateways.port import GatewayAccount
+from billsmith.store import idempotency
+from billsmith.store.pool import Pool
+from tests.crash.killing import Killed, Run
+from tests.crash.worlds import BEGINS_AT, GIVEN_BACK, OWED, VERBS, context_at
+from tests.invariants import check
+from tests.money_invariants import book_agrees, nothing_hangs
+
+STARTS_AGAIN_AFTER = timedelta(minutes=10)
+IS_QUIET_AFTER = timedelta(days=2)
+REPEATED_AT_ONCE = 8
+MOST_ROUNDS = 200
+
+# What may have come of it: the invoice's status, and how often the book says that it was charged and given back.
+Ends = set[tuple[str, int, int]]
+ENDS: dict[tuple[str, bool], Ends] = {
+    ("charge", True): {("open", 0, 0)},
+    ("charge", False): {("paid", 1, 0)},
+    ("refund", True): {("paid", 1, 0)},
+    ("refund", False): {("paid", 1, 1)},
+    ("void", False): {("void", 0, 0)},
+    # A void that comes after the money is refused; money that comes after the void is credit.
+    ("void in flight", True): {("void", 0, 0)},
+    ("void in flight", False): {("void", 0, 0), ("void", 1, 0), ("paid", 1, 0)},
+}
+KINDS = {
+    "collect": "charge",
+    "give a method": "charge",
+    "create with a method": "charge",
+    "refund": "refund",
+    "void": "void",
+    "void, charge in flight": "void in flight",
+    "recover a charge": "charge",
+    "recover a refund": "refund",
+}
+
+
+async def violations(pool: Pool, books: Path, run: Run) -> list[str]:
+    """Recover every world of a run as a process that has just started does; all that is wrong afterwards."""
+    verb, worlds = VERBS[run.verb], run.killed
+    again = context_at(pool, books, BEGINS_AT + STARTS_AGAIN_AFTER)
+    found: list[str] = []
+    # Whoever asked repeats before recovery in every other world, after it in the others.
+    for part in (worlds[::2], worlds[1::2]):
+        if verb.keyed:
+            found += await _repeated(again, run, part)
+        found += await _until_quiet(again)
+    later = context_at(pool, books, BEGINS_AT + IS_QUIET_AFTER)
+    found += await _until_quiet(later)
+    while await number_events(later):
+        pass
+    if verb.keyed:
+        found += await _answers_are_kept(later, run)
+    found += await nothing_hangs(pool, later.clock.wall(), timedelta(0))
+    found += await _breaches(pool, worlds)
+    return found + await _ends(later, run)
+
+
+async def _repeated(context: Context, run: Run, worlds: Sequence[Killed]) -> list[str]:
+    verb = VERBS[run.verb]
+    room = asyncio.Semaphore(REPEATED_AT_ONCE)
+
+    async def one(killed: Killed) -> list[str]:
+        async with room:
+            try:
+                await verb.ask(context, killed.world)
+            except BillsmithError as refusal:
+                return [] if verb.may_be_refused else [f"{killed}: its repeat is refused: {refusal!r}"]
+        return []
+
+    return [problem for problems in await asyncio.gather(*map(one, worlds)) for problem in problems]
+
+
+async def _until_quiet(context: Context) -> list[str]:
+    """Sweep until nothing is due."""
+    sweeps = (recovery.recover_cut_off, recovery.ask_about_waiting, refunds.refunds_due, collect.collect_due)
+    for _ in range(MOST_ROUNDS):
+        if not sum([await sweep(context) for sweep in sweeps]):
+            return []
+    return [f"the sweeps find something to do again and again at {context.clock.wall()}"]
+
+
+async def _answers_are_kept(context: Context, run: Run) -> list[str]:
+    """The key is completed, and whoever repeats gets the stored answer."""
+    found = []
+    for killed in run.killed:
+        stored = await idempotency.get_key(context.pool, killed.world.tenant.id, killed.world.key)
+        if stored is None and VERBS[run.verb].may_be_refused:
+            continue  # a refusal is not kept
+        if stored is None or stored.answer is None:
+            found.append(f"{killed}: its key is not completed: {stored}")
+            continue
+        outcome: Any = await VERBS[run.verb].ask(context, killed.world)
+        assert isinstance(outcome, Outcome)
+        if not outcome.replayed or outcome.answer is None or outcome.answer.body != stored.answer:
+            found.append(f"{killed}: a repeat gets {outcome}, stored is {stored}")
+    return found
+
+
+async def _breaches(pool: Pool, worlds: Sequence[Killed]) -> list[str]:
+    """The invariants, over all worlds at once; only where something is wrong is it looked up in which."""
+    if not await check(pool):
+        return []
+    found = []
+    for killed in worlds:
+        found += [f"{killed}: {breach}" for breach in await check(pool, killed.world.tenant.id)]
+    return found or await check(pool)
+
+
+async def _ends(context: Context, run: Run) -> list[str]:
+    """In each world the book has what we have, and what came of it is one of the ends it may have."""
+    rows = await context.pool.fetch("SELECT tenant_id, status, number FROM invoices")
+    statuses: dict[UUID, list[str]] = {}
+    for row in rows:
+        statuses.setdefault(row["tenant_id"], []).append(row["status"])
+    may_end = ENDS[KINDS[run.verb], run.behaviour == "declined"]
+    found, movements = [], []
+    for killed in run.killed:
+        moved = await _moved(context, killed)
+        movements += moved
+        done = Counter((one.what, one.amount_minor) for one in moved)
+        charged, given_back = done.pop(("charge", OWED), 0), done.pop(("refund", -GIVEN_BACK), 0)
+        ended = statuses.get(killed.world.tenant.id, [])
+        if len(ended) != 1 or (ended[0], charged, given_back) not in may_end or done:
+            found.append(f"{killed}: invoices {ended}, charged {charged}, given back {given_back}, {dict(done)}")
+    if await book_agrees(context.pool, movements):
+        for killed in run.killed:
+            different = await book_agrees(context.pool, await _moved(context, killed), killed.world.tenant.id)
+            found += [f"{killed}: {difference}" for difference in different]
+    return found
+
+
+async def _moved(context: Context, killed: Killed) -> list[Movement]:
+    """What the world's book says, read by the gateway itself."""
+    tenant = killed.world.tenant
+    row = await context.pool.fetchrow("SELECT id, settings FROM gateway_accounts WHERE tenant_id = $1", tenant.id)
+    assert row is not None
+    id_ = show_id("gateway_account", row["id"])
+    account = GatewayAccount(
+        id=id_, gateway="fake", mode="live", settings=row["settings"], credentials={"api_key": "fake_key"}
+    )
+    gateway: Any = context.gateways.gateway("fake")
+    moved: list[Movement] = await gateway.movements(account, context.clock.wall())
+    return moved
+
+
+def table(runs: Sequence[tuple[Run, list[str]]]) -> str:
+    """Points per verb and behaviour, for people."""
+    lines = [f"{'verb':<24}{'gateway':<22}{'points':>7}{'killed':>8}{'violations':>12}"]
+    for run, found in runs:
+        lines.append(f"{run.verb:<24}{run.behaviour:<22}{run.points:>7}{len(run.killed) - 1:>8}{len(found):>12}")
+    return "\n".join(lines)
