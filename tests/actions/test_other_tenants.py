@@ -84,7 +84,7 @@ EMPTY: dict[str, Act] = {
 }
 # These name no object of a customer or key by id, or are shown on their own.
 NAMING_NOTHING = {
-    "credits.expire_credits", "credits.expire_credits_of", "tenants.create_key",
+    "credits.expire_credits", "credits.expire_credits_of", "tenants.create_key", "tenants.change_settings",
     "tenants.create_tenant", "tenants.find_tenant", "tenants.list_tenants", "tenants.list_keys", "tenants.authenticate",
     "invoices.create_invoices", "invoices.lock_for", "invoices.make_invoices",
     "customers.insert_with_snapshot", "customers.resolve_customers",

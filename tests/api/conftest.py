@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from fastapi import FastAPI
@@ -13,6 +14,10 @@ from billsmith.actions.calls import Call
 from billsmith.actions.context import Context
 from billsmith.api.app import make_app
 from billsmith.core.tenants import NewTenant, Scope, Tenant
+from billsmith.store.pool import Pool
+from tests.api.collecting import SECRETS, Post, made
+from tests.conftest import NOON
+from tests.invariants import assert_holds
 
 ADDRESS = "http://billsmith.test"
 
@@ -103,3 +108,42 @@ def invoice(client: AsyncClient, customer: dict[str, Any]) -> Callable[..., Awai
         return dict(made.json())
 
     return make
+
+
+@pytest.fixture
+async def sandbox(context: Context, pool: Pool) -> AsyncIterator[Tenant]:
+    """A sandbox whose clock stands at noon; what always holds, holds for it at the test's end."""
+    given = NewTenant(name="Try", currency="EUR", mode="sandbox", clock_at=NOON)
+    tenant = await tenants.create_tenant(context, given, actor="test", request_id="req_test")
+    yield tenant
+    async with pool.acquire() as connection:
+        await assert_holds(connection, tenant.id)
+
+
+@pytest.fixture
+async def trying(new_client: NewClient, sandbox: Tenant) -> AsyncClient:
+    """The sandbox's client, with an admin key."""
+    return await new_client(sandbox)
+
+
+@pytest.fixture
+def post(trying: AsyncClient) -> Post:
+    """Posts for the sandbox, each time under another idempotency key."""
+
+    async def send(path: str, **body: Any) -> Response:
+        return await trying.post(path, json=body or None, headers={"Idempotency-Key": uuid4().hex})
+
+    return send
+
+
+@pytest.fixture
+async def account(post: Post) -> dict[str, Any]:
+    """The sandbox's account at the fake gateway, with a book of its own."""
+    book = {"book": f"book-{uuid4().hex[:12]}"}
+    return made(await post("/v1/gateway-accounts", gateway="fake", name="Fake", settings=book, credentials=SECRETS))
+
+
+@pytest.fixture
+async def tim(post: Post, account: dict[str, Any]) -> dict[str, Any]:
+    """A customer of the sandbox, external id `tim`."""
+    return made(await post("/v1/customers", name="Tim", external_id="tim"))

@@ -29,22 +29,22 @@ NEEDS = {
         "getRefund", "previewRefundMany", "listOperations", "getOperation", "listOperationItems", "listCreditNotes",
         "getCreditNote", "listWriteOffs", "getWriteOff", "reportWriteOffs", "listCredits", "getCredit",
         "listTransfers", "listEvents", "getTenant", "listPaymentMethods", "getPaymentMethod", "listBlockedCustomers",
-        "listUnknownAttempts", "getAttempt",
+        "listUnknownAttempts", "getAttempt", "listDisputes", "getDispute", "listGatewayEvents", "getGatewayEvent",
     },
     "write": {
         "createInvoice", "changeInvoice", "deleteInvoice", "finaliseInvoice", "createInvoices", "createCustomer",
         "changeCustomer", "deleteCustomer", "cancelRefund", "cancelOperation", "grantCredit", "deleteCredit",
         "moveClock", "addPaymentMethod", "changePaymentMethod", "validatePaymentMethod", "detachPaymentMethod",
-        "holdInvoice",
+        "holdInvoice", "retryGatewayEvent",
     },
     "write, moves money": {
         "recordPayment", "allocatePayment", "reversePayment", "refund", "refundMany", "issueCreditNote",
         "adjustInvoice", "voidInvoice", "reviseInvoice", "writeOffInvoice", "undoWriteOff", "moveCredit",
-        "giveInvoicePaymentMethod", "collectInvoice",
+        "giveInvoicePaymentMethod", "collectInvoice", "assignGatewayEvent",
     },
     "admin": {
         "createKey", "listKeys", "revokeKey", "createGatewayAccount", "listGatewayAccounts", "getGatewayAccount",
-        "changeGatewayAccount", "testGatewayAccount", "resumeGatewayAccount", "closeGatewayAccount",
+        "changeGatewayAccount", "testGatewayAccount", "resumeGatewayAccount", "closeGatewayAccount", "changeTenant",
     },
     "admin, moves money": {"resolveAttempt"},
 }  # fmt: skip

@@ -1,6 +1,7 @@
 """One thing of each kind, made through the API, so that tests made from the description have ids to ask for."""
 
 import re
+from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -10,7 +11,10 @@ from httpx2 import AsyncClient
 from billsmith.api.catalogue import ENDPOINTS
 from billsmith.api.endpoints import Endpoint
 from billsmith.core.ids import show_id
+from billsmith.gateways.fake.webhooks import Message, signed
+from billsmith.gateways.port import GatewayAccount
 
+SECRETS = {"api_key": "fake_key", "webhook_secret": "whsec_things"}
 NOBODY = UUID(int=0x019D4662_1C20_7000_8000_000000000007)
 
 
@@ -66,7 +70,8 @@ async def make_things(client: AsyncClient, name: str) -> Things:
     await make("write_off", f"{invoice}/write-off", reason="Insolvent", amount=100)
     await make("credit", "/v1/credits", customer=name, amount=300)
     await make("key", "/v1/keys", name=name, scopes=["read"])
-    fake = {"gateway": "fake", "credentials": {"api_key": "fake_key"}, "settings": {"book": f"book-{uuid4().hex[:12]}"}}
+    settings = {"book": f"book-{uuid4().hex[:12]}"}
+    fake = {"gateway": "fake", "credentials": SECRETS, "settings": settings}
     await make("gateway_account", "/v1/gateway-accounts", name=name, **fake)
     await make("payment_method", "/v1/payment-methods", customer=name, payment_method="tok_ok")
     await make("charged", "/v1/invoices", customer=name, amount=900)
@@ -75,4 +80,20 @@ async def make_things(client: AsyncClient, name: str) -> Things:
     newest = (await client.get("/v1/payments?limit=1")).json()["data"][0]["id"]
     made["attempt"] = (await client.get(f"/v1/payments/{newest}")).json()["attempts"][0]["id"]
     await make("operation", "/v1/refunds/bulk", reason="Outage", customer=name)
+    await make("disputing", "/v1/payment-methods", customer=name, payment_method="tok_dispute_after_0s")
+    await make("disputed", "/v1/invoices", customer=name, amount=700, payment_method=made["disputing"])
+    await tell(client, made["gateway_account"], settings)
+    for kind in ("dispute", "gateway_event"):
+        made[kind] = (await client.get(f"/v1/{kind.replace('_', '-')}s")).json()["data"][0]["id"]
     return Things(made)
+
+
+async def tell(client: AsyncClient, account_id: str, settings: dict[str, str]) -> None:
+    """The gateway's webhook about the newest payment."""
+    (charge,) = (await client.get("/v1/payments?limit=1")).json()["data"]
+    at = msgspec.convert((await client.get("/v1/tenant")).json()["clock_at"], datetime)
+    account = GatewayAccount(account_id, "fake", "sandbox", settings, SECRETS)
+    message = Message(f"fev_{uuid4().hex}", account_id, "dispute.opened", at, object=charge["gateway_id"])
+    told = signed(account, message, at)
+    path = f"/v1/gateway-webhooks/{account_id}"
+    assert (await client.post(path, content=told.body, headers=told.headers)).status_code == 200

@@ -7,7 +7,6 @@ from uuid import UUID
 import msgspec
 
 from billsmith.actions import objects
-from billsmith.api.money_examples import money_examples
 from billsmith.api.schemas import customers as customer_bodies
 from billsmith.api.schemas import invoices as invoice_bodies
 from billsmith.core.credits import Credit, granted, new_credit
@@ -31,18 +30,18 @@ from billsmith.core.ledger import Posting
 from billsmith.core.tenants import ApiKey, NewTenant, Scope, new_tenant
 from billsmith.store.transfers import CausedTransfer
 
-_AT = datetime(2026, 3, 31, 22, 15, tzinfo=UTC)
+AT = datetime(2026, 3, 31, 22, 15, tzinfo=UTC)
 _TODAY = date(2026, 4, 1)
 _FIRST = 0x019D4662_1C20_7000_8000_000000000000
 REQUEST_ID = show_id("request", UUID(int=_FIRST + 900))
 
 
-def _id(number: int) -> UUID:
+def id_of(number: int) -> UUID:
     """Ids that look like real ones, all of one shard."""
     return UUID(int=_FIRST | number << 10 | 7)
 
 
-CUSTOMER_ID = show_id("customer", _id(3))
+CUSTOMER_ID = show_id("customer", id_of(3))
 
 INVOICE: dict[str, Any] = {
     "customer": "tim",
@@ -96,15 +95,15 @@ BODIES: dict[str, Any] = {
     "gateway_account_change": {"name": "Transfers and cheques", "is_default": True},
     "payment_method": {"customer": "tim", "payment_method": "bank_transfer", "metadata": {"source": "sign-up"}},
     "payment_method_change": {"metadata": {"source": "support"}},
-    "invoice_method": {"payment_method": show_id("payment_method", _id(11)), "make_default": True},
+    "invoice_method": {"payment_method": show_id("payment_method", id_of(11)), "make_default": True},
     "payment": {"customer": "tim", "amount": 15000, "currency": "EUR", "reference": "Transfer of 2 April"},
-    "allocation": {"invoices": [{"invoice": show_id("invoice", _id(5)), "amount": 5000}]},
+    "allocation": {"invoices": [{"invoice": show_id("invoice", id_of(5)), "amount": 5000}]},
     "resolution": {
         "outcome": "succeeded",
         "gateway_id": "ch_81f2",
         "evidence": "The gateway's dashboard shows it as captured on 2 April.",
     },
-    "refund": {"invoice": show_id("invoice", _id(5)), "amount": 2500, "reason": "Outage of 12 March"},
+    "refund": {"invoice": show_id("invoice", id_of(5)), "amount": 2500, "reason": "Outage of 12 March"},
     "bulk_refund": {"issued_from": "2026-03-01", "issued_before": "2026-04-01", "reason": "Outage of 12 March"},
     "credit_note": {"reason": "Setup was free", "lines": [{"line_no": 2, "amount": 5950}]},
     "adjustments": {"adjustments": [{"amount": -500, "reason": "Outage"}, {"amount": 900, "reason": "Express setup"}]},
@@ -122,16 +121,16 @@ BODIES: dict[str, Any] = {
 
 _TENANT = new_tenant(
     NewTenant(name="Steve's Cloud", currency="EUR", time_zone="Europe/Berlin"),
-    TenantId(_id(1)),
-    SnapshotId(_id(2)),
-    _AT,
+    TenantId(id_of(1)),
+    SnapshotId(id_of(2)),
+    AT,
 )
-_CUSTOMER = new_customer(
+CUSTOMER = new_customer(
     _TENANT,
     customer_bodies.details_of(msgspec.convert(BODIES["customer"], customer_bodies.CustomerToCreate), None),
-    CustomerId(_id(3)),
-    SnapshotId(_id(4)),
-    _AT,
+    CustomerId(id_of(3)),
+    SnapshotId(id_of(4)),
+    AT,
 )
 
 
@@ -140,51 +139,50 @@ def shown_examples() -> dict[type, Any]:
     document, postings = _invoice()
     invoice = objects.invoice_object(document)
     transfer = CausedTransfer(
-        TransferId(_id(9)),
-        _CUSTOMER.id,
+        TransferId(id_of(9)),
+        CUSTOMER.id,
         **msgspec.structs.asdict(postings[0]),
-        actor=show_id("key", _id(8)),
+        actor=show_id("key", id_of(8)),
         reason="month-end run",
         request_id=REQUEST_ID,
-        caused_at=_AT,
+        caused_at=AT,
     )
-    key = ApiKey(KeyId(_id(8)), "month-end script", "sk_live_…w3kQ", (Scope.WRITE,), _AT, None, None)
+    key = ApiKey(KeyId(id_of(8)), "month-end script", "sk_live_…w3kQ", (Scope.WRITE,), AT, None, None)
     return {
         objects.InvoiceObject: invoice,
-        objects.CustomerObject: objects.customer_object(_CUSTOMER),
+        objects.CustomerObject: objects.customer_object(CUSTOMER),
         objects.CreditObject: objects.credit_object(_credit()),
         objects.TenantObject: objects.tenant_object(_TENANT),
         objects.KeyObject: objects.key_object(key),
         objects.TransferObject: objects.transfer_object(transfer),
         objects.EventObject: _event(invoice),
-        **money_examples(_CUSTOMER, _id, _AT),
     }
 
 
 def _invoice() -> tuple[Document, tuple[Posting, ...]]:
     details = invoice_bodies.details_of(msgspec.convert(INVOICE, invoice_bodies.InvoiceToCreate))
-    standing = Standing(_TENANT, _CUSTOMER)
-    draft, lines = new_draft(standing, details, InvoiceId(_id(5)), _AT)
-    decision = finalise(standing, draft, lines, _AT, CreditId(_id(6)))
-    document = Document(decision.invoices[-1], lines, "INV-000042", _TENANT.seller, as_party(_CUSTOMER))
+    standing = Standing(_TENANT, CUSTOMER)
+    draft, lines = new_draft(standing, details, InvoiceId(id_of(5)), AT)
+    decision = finalise(standing, draft, lines, AT, CreditId(id_of(6)))
+    document = Document(decision.invoices[-1], lines, "INV-000042", _TENANT.seller, as_party(CUSTOMER))
     return document, decision.postings
 
 
 def _credit() -> Credit:
-    blank = new_credit(CreditId(_id(6)), _TENANT.id, _CUSTOMER.id, "granted", "EUR", 0, _TODAY, _AT)
-    return granted(msgspec.convert(BODIES["credit"], customer_bodies.CreditToGrant).credit(), blank, _AT)
+    blank = new_credit(CreditId(id_of(6)), _TENANT.id, CUSTOMER.id, "granted", "EUR", 0, _TODAY, AT)
+    return granted(msgspec.convert(BODIES["credit"], customer_bodies.CreditToGrant).credit(), blank, AT)
 
 
 def _event(invoice: objects.InvoiceObject) -> objects.EventObject:
     return objects.EventObject(
-        id=show_id("event", EventId(_id(7))),
+        id=show_id("event", EventId(id_of(7))),
         sequence=311,
         type="invoice.finalised",
         customer=CUSTOMER_ID,
         object_id=invoice.id,
         object_version=1,
-        occurred_at=_AT,
-        actor=show_id("key", CauseId(_id(8))),
+        occurred_at=AT,
+        actor=show_id("key", CauseId(id_of(8))),
         reason="month-end run",
         request_id=REQUEST_ID,
         data=invoice,

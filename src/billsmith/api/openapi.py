@@ -15,6 +15,7 @@ from billsmith.api.compatibility import breaking_changes
 from billsmith.api.endpoints import JSON, REASON_HEADER, Endpoint
 from billsmith.api.examples import BODIES, INVOICE, REQUEST_ID, shown_examples
 from billsmith.api.idempotency import HEADER, LONGEST_KEY
+from billsmith.api.money_examples import money_examples
 from billsmith.api.parameters import Parameter
 from billsmith.api.problems import MEDIA_TYPE, Problem
 from billsmith.api.routes.schemas import INVOICE_SCHEMA_PATH, invoice_schema
@@ -37,9 +38,8 @@ def openapi_document() -> dict[str, Any]:
     types = [InvoiceToCreate, Problem, *(endpoint.answers for endpoint in ENDPOINTS)]
     types += [endpoint.body for endpoint in ENDPOINTS if endpoint.body is not None]
     _, schemas = msgspec.json.schema_components(dict.fromkeys(types), ref_template="#/components/schemas/{name}")
-    examples = {
-        kind.__name__: msgspec.json.decode(msgspec.json.encode(shown)) for kind, shown in shown_examples().items()
-    }
+    shown = shown_examples() | money_examples()
+    examples = {kind.__name__: msgspec.json.decode(msgspec.json.encode(one)) for kind, one in shown.items()}
     paths: dict[str, Any] = {}
     for endpoint in ENDPOINTS:
         paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint, examples)
