@@ -14,9 +14,6 @@ from billsmith.gateways.fake import FakeGateway
 
 Json = dict[str, Any]
 
-LONGEST_STEP = timedelta(hours=6)
-"""How far the clock moves before what fell due is done: below any delay that a test tells apart."""
-
 
 class Company(msgspec.Struct):
     """Verbs of the company's own program; each asserts that it was answered as expected."""
@@ -25,8 +22,8 @@ class Company(msgspec.Struct):
     gateway: FakeGateway
     account: Json
     opened: port.GatewayAccount
-    do_what_is_due: Callable[[], Awaitable[None]]
-    """Does what fell due of this tenant by its clock."""
+    carry_on: Callable[[], Awaitable[None]]
+    """What the worker does about long work that was asked for."""
     keys: Any = msgspec.field(default_factory=count)
 
     async def send(self, method: str, path: str, body: Any = None, *, key: str | None = None) -> Response:
@@ -91,14 +88,28 @@ class Company(msgspec.Struct):
         assert len(found["data"]) == 1, found
         return await self.read(found["data"][0])
 
+    async def stands(self) -> datetime:
+        """Where the sandbox's clock stands."""
+        return datetime.fromisoformat((await self.get("/v1/tenant"))["clock_at"])
+
     async def advance(self, **span: float) -> None:
-        """Move the sandbox's clock, doing on the way what falls due."""
-        stands = datetime.fromisoformat((await self.get("/v1/tenant"))["clock_at"])
-        until = stands + timedelta(**span)
-        while stands < until:
-            stands = min(stands + LONGEST_STEP, until)
-            await self.post("/v1/tenant/clock", {"to": stands.isoformat()})
-            await self.do_what_is_due()
+        """Move the sandbox's clock; what falls due on the way is done at its own instant."""
+        to = await self.stands() + timedelta(**span)
+        await self.post("/v1/tenant/clock", {"to": to.isoformat()})
+
+    async def advance_and_hear(self, **span: float) -> int:
+        """Move the clock, stopping for each webhook that the gateway sends on the way; how many came."""
+        begins = await self.stands()
+        ends = begins + timedelta(**span)
+        told = await self.gateway.deliveries(self.opened, begins - timedelta(seconds=1), ends)
+        for delivery in told:
+            at = max(delivery.at, await self.stands())
+            await self.post("/v1/tenant/clock", {"to": at.isoformat()})
+            path = f"/v1/gateway-webhooks/{self.account['id']}"
+            answered = await self.client.post(path, content=delivery.body, headers=delivery.headers)
+            assert answered.status_code == 200, answered.text
+        await self.post("/v1/tenant/clock", {"to": ends.isoformat()})
+        return len(told)
 
     async def events(self, thing: Json, *, after: int = 0) -> list[str]:
         """The types of all events about a thing, in order."""
@@ -146,5 +157,4 @@ class Company(msgspec.Struct):
         return [movement.amount_minor for movement in await self._movements() if movement.what == "charge"]
 
     async def _movements(self) -> list[Any]:
-        at = datetime.fromisoformat((await self.get("/v1/tenant"))["clock_at"])
-        return await self.gateway.movements(self.opened, at)
+        return await self.gateway.movements(self.opened, await self.stands())

@@ -10,7 +10,7 @@ from httpx2 import ASGITransport, AsyncClient
 from billsmith.actions import tenants
 from billsmith.actions.calls import Call
 from billsmith.actions.context import Context
-from billsmith.actions.money import accounts, bulk, collect, recovery, refunds
+from billsmith.actions.money import accounts, bulk
 from billsmith.actions.money.attempts import opened_account
 from billsmith.api.app import make_app
 from billsmith.core.ids import find_id
@@ -27,16 +27,10 @@ CREDENTIALS = {"api_key": "fake_key", "webhook_secret": "whsec_dGVzdA=="}
 NewCompany = Callable[[str], Awaitable[Company]]
 
 
-def sweeps(context: Context, tenant: Tenant) -> Callable[[], Awaitable[None]]:
-    """Does what is due of one tenant by its clock, until nothing is."""
+def long_work(context: Context) -> Callable[[], Awaitable[None]]:
+    """Does all long work that was asked for, as the worker does."""
 
     async def work() -> None:
-        now = await tenants.find_tenant(context, tenant.name)
-        call = Call(now, "worker", "req_worker")
-        await recovery.recover_of(context, call)
-        await refunds.refunds_due_of(context, call)
-        while await collect.collect_due_of(context, call):
-            pass
         while await bulk.carry_on_bulk_refunds(context):
             pass
 
@@ -71,7 +65,7 @@ async def new_company(context: Context, pool: Pool) -> AsyncIterator[NewCompany]
             stored = await accounts.get_account(context, tenant, find_id("gateway_account", account["id"]))
             gateway = context.gateways.gateway("fake")
             assert isinstance(gateway, FakeGateway)
-            return Company(client, gateway, account, opened_account(context, tenant, stored), sweeps(context, tenant))
+            return Company(client, gateway, account, opened_account(context, tenant, stored), long_work(context))
 
         yield make
     for tenant in made:

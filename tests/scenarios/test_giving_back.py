@@ -39,7 +39,7 @@ async def test_a08_all_of_a_months_invoices_are_refunded_at_once_with_a_preview_
     assert await steve.book() == {"charge": 3400}
 
     operation = await steve.post("/v1/refunds/bulk", asked)
-    await steve.do_what_is_due()
+    await steve.carry_on()
     operation = await steve.get(f"/v1/operations/{operation['id']}")
     assert operation["status"] == "completed"
     items = (await steve.get(f"/v1/operations/{operation['id']}/items"))["data"]
