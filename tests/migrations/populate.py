@@ -8,6 +8,7 @@ import asyncio
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import asyncpg
@@ -19,16 +20,20 @@ from billsmith.actions.calls import Answer, Call, Keyed
 from billsmith.actions.context import Context
 from billsmith.actions.deliver import number_events_of
 from billsmith.actions.invoices import NewInvoice, create_invoices
+from billsmith.actions.money.bulk import RefundFilter, start_bulk_refund
 from billsmith.clock import FixedClock
 from billsmith.core.credits import NewCredit
 from billsmith.core.customers import CustomerDetails
+from billsmith.core.ids import shard_of
 from billsmith.core.invoices import Adjustment, InvoiceDetails, Item
 from billsmith.core.parties import Address, TaxId
+from billsmith.core.taxes import Tax
 from billsmith.core.tenants import NewTenant, Scope, TenantSettings
 from billsmith.ids import IdMaker
 from billsmith.store import migrations
 from billsmith.store.pool import open_pool
 from tests.contexts import context_over
+from tests.verify.money_world import move_money
 
 FOLDER = Path(__file__).parent / "populated"
 AT = datetime(2026, 3, 15, 12, 0, tzinfo=UTC)
@@ -84,6 +89,20 @@ async def _company(context: Context, call: Call, clock: FixedClock) -> None:
     operation = await imports.begin_import(context, call, "year.csv")
     document = imports.ImportDocument("R-1", b"\x02", NewInvoice(parent.id, InvoiceDetails(amount_minor=5)))
     await imports.import_documents(context, call, operation, [document])
+    await move_money(context, call, Tax(Decimal(19)), parent)
+    await start_bulk_refund(context, call, RefundFilter(), "the fair was called off")
+    await _told_by_a_gateway(context, call)
+
+
+async def _told_by_a_gateway(context: Context, call: Call) -> None:
+    """An event of nobody's that a gateway told."""
+    account = await context.pool.fetchval("SELECT id FROM gateway_accounts WHERE tenant_id = $1", call.tenant.id)
+    await context.pool.execute(
+        "INSERT INTO gateway_events (tenant_id, id, gateway_account_id, gateway_event_id, kind, type, happened_at,"
+        " headers, body, status, tries, received_at) VALUES ($1, $2, $3, 'evt_1', 'other', 'ping', $4, '{}', $5,"
+        " 'ignored', 0, $4)",
+        call.tenant.id, context.ids.new(shard_of(call.tenant.id)), account, AT, b"raw",
+    )  # fmt: skip
 
 
 async def written_down(connection: "asyncpg.Connection[asyncpg.Record]") -> str:

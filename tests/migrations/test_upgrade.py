@@ -86,7 +86,7 @@ async def goes_on(pool: Pool) -> None:
         assert [event.sequence for event in events] == list(range(1, len(events) + 1))
         documents = await invoices.list_invoices(context, tenant, Filters(100, hidden=True), lines=True)
         if tenant.mode == "live":
-            assert {document.invoice.status for document in documents} == {"draft", "open", "paid"}
+            assert {document.invoice.status for document in documents} >= {"draft", "open", "paid"}
             await one_more(context, call, CustomerId(documents[0].invoice.customer_id))
         else:
             assert (await advance.move_clock(context, call, LATER)).fresh.clock_at == LATER

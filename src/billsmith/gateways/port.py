@@ -71,7 +71,7 @@ class Unsupported(GatewayError, Invalid):
 class WebhookRefused(GatewayError, Invalid):
     """A webhook that must not be believed: bad signature, too old, malformed, or another account's."""
 
-    code = "gateway_webhook_refused"
+    code = "webhook_refused"
 
 
 class GatewayAccount(msgspec.Struct, frozen=True):
