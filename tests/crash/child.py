@@ -1,6 +1,6 @@
 """A program that forks a process per point and sees it die: `python -m tests.crash.child BOOKS`.
 
-It has no event loop and no pool, so that nothing of them is inherited. A line of JSON per job comes in; for each, a line
+It has no event loop and no pool, so that nothing of them is inherited. A line of JSON per job comes in; for each, one
 goes out when its process has ended. After an empty line it waits until all have. So everything is imported once, and
 each process is as one that was just started.
 """

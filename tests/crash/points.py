@@ -1,4 +1,4 @@
-"""Where a process is killed: the n-th line of `actions`, `store` or `gateways` that is executed, whatever thread runs it."""
+"""Where a process is killed: before the n-th line of `actions`, `store` or `gateways` that any of its threads runs."""
 
 import itertools
 import os
