@@ -34,6 +34,8 @@ from billsmith.verify import Report, verify
 from billsmith.wiring import make_database_anew, open_context, open_database, remove_database
 
 DATABASE = "billsmith_demo"
+SETTLED_DATABASE = "billsmith_demo_shop"
+"""Of its own, so that both may run at the same time."""
 SHOP = NewTenant(name=NAME, currency=CURRENCY, time_zone=TIME_ZONE)
 BAR = 12
 
@@ -88,8 +90,9 @@ def demo(
     The shop is a real one where its data is (BILLSMITH_SHARED), otherwise a generated one of the same shape. The
     database `billsmith_demo` is made anew every time. Exit code 1 if a figure could not be proven.
 
-    With --shop the year is settled as well: a scripted share of its customers is declined, pays late, pays with another
-    card or never; replies are lost; what was returned is credited line by line; and the gateway's own book is compared.
+    With --shop the year is settled as well, in `billsmith_demo_shop`: a scripted share of its customers is declined,
+    pays late, pays with another card or never; replies are lost; what was returned is credited line by line; and the
+    gateway's own book is compared.
 
     Example: billsmith demo --keep
     """
@@ -99,9 +102,9 @@ def demo(
             run = _Run(settings, url, which, file, workers or os.cpu_count() or 1, keep, as_json)
             summary: DemoSummary | shop_run.Settled
             if shop:
-                summary, report = asyncio.run(_in_a_database(run, _settle))
+                summary, report = asyncio.run(_in_a_database(run, SETTLED_DATABASE, _settle))
             else:
-                summary, report = asyncio.run(_in_a_database(run, _import))
+                summary, report = asyncio.run(_in_a_database(run, DATABASE, _import))
     except BillsmithError as error:
         fail(error)
     if as_json:
@@ -156,9 +159,9 @@ Summary = TypeVar("Summary")
 Work = Callable[[Context, _Run, str], Awaitable[tuple[Summary, Report]]]
 
 
-async def _in_a_database(run: _Run, work: Work[Summary]) -> tuple[Summary, Report]:
+async def _in_a_database(run: _Run, name: str, work: Work[Summary]) -> tuple[Summary, Report]:
     """Do `work` in a database made anew, which is gone afterwards unless it is to be kept."""
-    database = await make_database_anew(run.url, DATABASE)
+    database = await make_database_anew(run.url, name)
     with tempfile.TemporaryDirectory(prefix="billsmith-demo-") as folder:
         # Whichever server it is on, this database is ours alone: migrated here, and used as its owner. What else is
         # kept of it, keys and the fake gateway's book, goes with it.
@@ -169,7 +172,7 @@ async def _in_a_database(run: _Run, work: Work[Summary]) -> tuple[Summary, Repor
                 done = await work(context, msgspec.structs.replace(run, settings=own), database)
         finally:
             if not run.keep:
-                await remove_database(run.url, DATABASE)
+                await remove_database(run.url, name)
     if run.keep and not run.quiet:
         errors.print(f"The database is kept: DATABASE_URL={database}", markup=False, soft_wrap=True)
     return done

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from billsmith.actions.calls import Call, carry_out
 from billsmith.actions.context import Context
-from billsmith.actions.money.recording import Heard, new_ids, record_in
+from billsmith.actions.money.recording import Heard, is_news, new_ids, record_in
 from billsmith.actions.money.sweeping import in_halves, worker_call
 from billsmith.actions.pacing import Pace, Resting
 from billsmith.actions.saving import lock_standings, record_facts, save
@@ -130,7 +130,7 @@ async def record(
         if not await _park(context, replace(call, reason=because), id_):
             raise error
 
-    rounds = _rounds(attempt for attempt in attempts.values() if heard[attempt.id].is_news)
+    rounds = _rounds(attempt for attempt in attempts.values() if _may_be_news(attempt, heard[attempt.id]))
     return sum([await in_halves(ids, note, park) for ids in rounds])
 
 
@@ -381,6 +381,11 @@ async def _park(context: Context, call: Call, id_: AttemptId) -> bool:
         return True
 
     return (await carry_out(context, call, verb)).fresh
+
+
+def _may_be_news(attempt: Attempt, heard: Heard) -> bool:
+    """Looked at before anything is locked: most of what gateways tell is known from their answers."""
+    return heard.is_news and is_news(attempt, heard)
 
 
 def _rounds(attempts: Iterable[Attempt]) -> list[list[AttemptId]]:

@@ -71,7 +71,7 @@ async def record_in(
     assert len(owners) == len(heard), "several outcomes for one customer are recorded one after the other"
     standings = await lock_standings(connection, tenant, owners, owners)
     attempts = await payment_rows.get_attempts(connection, tenant.id, heard)  # as they are under the lock
-    attempts = {id_: attempt for id_, attempt in attempts.items() if _is_news(attempt, heard[AttemptId(id_)])}
+    attempts = {id_: attempt for id_, attempt in attempts.items() if is_news(attempt, heard[AttemptId(id_)])}
     touched = await _load_touched(connection, tenant, attempts.values(), heard, cause.caused_at)
     decisions = []
     for attempt in attempts.values():
@@ -88,7 +88,8 @@ def new_ids(context: Context, customer_id: CustomerId) -> Iterator[UUID]:
         yield context.ids.new(shard_of(customer_id))
 
 
-def _is_news(attempt: Attempt, heard: Heard) -> bool:
+def is_news(attempt: Attempt, heard: Heard) -> bool:
+    """Whether it says anything that is not known of the attempt. What is no news now will never be."""
     if heard.version is not None and heard.version != attempt.version:
         return False
     status = OperationStatus.FAILED if heard.result is None else heard.result.status
