@@ -77,10 +77,10 @@ async def test_a_gateway_needs_no_key_but_its_signature(
 async def test_what_can_not_be_believed_is_refused_and_counted(
     sender: Sender, stranger: AsyncClient, trying: AsyncClient
 ) -> None:
-    is_problem(await sender.send(b"{}", {}), 422, "gateway_webhook_refused")
-    is_problem(await sender.send(b"{}", {"Fake-Signature": "t=1,v1=" + "0" * 64}), 422, "gateway_webhook_refused")
+    is_problem(await sender.send(b"{}", {}), 422, "gateway_webhook_not_believed")
+    is_problem(await sender.send(b"{}", {"Fake-Signature": "t=1,v1=" + "0" * 64}), 422, "gateway_webhook_not_believed")
     about_other = await sender.tell("charge.succeeded", account="gwa_other")
-    is_problem(about_other, 422, "gateway_webhook_refused")
+    is_problem(about_other, 422, "gateway_webhook_not_believed")
     is_problem(await stranger.post("/v1/gateway-webhooks/gwa_nobody", content=b"{}"), 404)
     is_problem(await stranger.post("/v1/gateway-webhooks/" + "x" * 500, content=b"{}"), 404)
     is_problem(await sender.send(b"x" * (2 << 20), {}), 413)

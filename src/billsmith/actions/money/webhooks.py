@@ -36,7 +36,7 @@ _NOT_KEPT = ("authorization", "cookie", "proxy-authorization")
 class WebhookNotBelieved(Invalid):
     """A webhook of one of our accounts that must not be believed; it names whose it claims to be."""
 
-    code = "gateway_webhook_refused"
+    code = "gateway_webhook_not_believed"
 
     def __init__(self, detail: str, gateway: str) -> None:
         super().__init__(detail)
