@@ -91,7 +91,7 @@ async def make_things(client: AsyncClient, name: str) -> Things:
 async def tell(client: AsyncClient, account_id: str, settings: dict[str, str]) -> None:
     """The gateway's webhook about the newest payment."""
     (charge,) = (await client.get("/v1/payments?limit=1")).json()["data"]
-    at = msgspec.convert((await client.get("/v1/tenant")).json()["clock_at"], datetime)
+    at = msgspec.convert(charge["created_at"], datetime)
     account = GatewayAccount(account_id, "fake", "sandbox", settings, SECRETS)
     message = Message(f"fev_{uuid4().hex}", account_id, "dispute.opened", at, object=charge["gateway_id"])
     told = signed(account, message, at)
