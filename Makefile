@@ -4,10 +4,11 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 UV_VERSION := 0.13.9
+CRASH_EVERY ?= 1
 SYNC   := $(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check fix bench openapi lock clean
+.PHONY: help setup demo test crash check fix bench openapi lock clean
 
 help:  ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -27,6 +28,9 @@ demo: setup  ## import a real shop's year and prove it
 
 test: setup  ## the whole default suite
 	@$(BIN)/python -m pytest -n auto
+
+crash: setup  ## kill a process at every line that moves money; CRASH_EVERY=20 at every 20th
+	@CRASH_EVERY=$(CRASH_EVERY) $(BIN)/python -m pytest tests/crash -n auto -rP
 
 check: setup  ## style, types, rooms, sizes
 	@$(BIN)/ruff check .
