@@ -18,6 +18,8 @@ class Wire:
         self.cuts: list[Cut] = []
         self.cut = 0
         self.down = False
+        self.sent = 0
+        """How often the program sent something: once for every answer that it then waits for."""
 
     @property
     def url(self) -> str:
@@ -47,6 +49,7 @@ class Wire:
         answers = asyncio.create_task(self._pass(theirs, writer))
         try:
             while sent := await reader.read(65536):
+                self.sent += 1
                 if b"COMMIT;" in sent and self.cuts:
                     self.cut += 1
                     if self.cuts.pop(0) == "after":

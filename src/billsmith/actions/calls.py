@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 
 from billsmith.actions.context import Context
-from billsmith.core.ids import CauseId, shard_of
+from billsmith.core.ids import CauseId, TenantId, shard_of
 from billsmith.core.tenants import Tenant
 from billsmith.errors import Conflict, Invalid
 from billsmith.store import idempotency
@@ -131,10 +131,12 @@ async def carry_out(
             return ended[-1]
         current = await _at_its_time(connection, context, call, cause)
         keyed = call.keyed
-        if keyed is not None and (stored := await _stored_answer(connection, context, call, keyed)) is not None:
-            return Outcome(None, stored, replayed=True)
-        if not ended:
+        if keyed is None and not ended:
             await insert_cause(connection, current)
+        elif keyed is not None:
+            new_cause = None if ended else current
+            if (stored := await _stored_answer(connection, context, call.tenant.id, keyed, new_cause)) is not None:
+                return Outcome(None, stored, replayed=True)
         result = await verb(connection, current)
         answer = None
         if keyed is not None and goes_on is not None and (subject := goes_on(result)) is not None:
@@ -238,10 +240,16 @@ async def _at_its_time(connection: Connection, context: Context, call: Call, cau
     return msgspec.structs.replace(cause, caused_at=context.clock.of(clock))
 
 
-async def _stored_answer(connection: Connection, context: Context, call: Call, keyed: Keyed) -> Answer | None:
-    tenant_id = call.tenant.id
+async def _stored_answer(
+    connection: Connection, context: Context, tenant_id: TenantId, keyed: Keyed, cause: Cause | None
+) -> Answer | None:
+    """The answer of the first call with this key; None if this is the first, whose cause is then written."""
     expires_at = context.clock.wall() + KEYS_KEPT
-    if await idempotency.take_key(connection, tenant_id, keyed.key, keyed.fingerprint, expires_at):
+    if cause is None:
+        taken = await idempotency.take_key(connection, tenant_id, keyed.key, keyed.fingerprint, expires_at)
+    else:
+        taken = await idempotency.take_key_for(connection, keyed.key, keyed.fingerprint, expires_at, cause)
+    if taken:
         return None
     stored = await idempotency.get_key(connection, tenant_id, keyed.key)
     if stored is None:

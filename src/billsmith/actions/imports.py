@@ -223,7 +223,7 @@ async def _make(
         if isinstance(result, Refusal):
             answer[document.name] = ImportResult(document.name, "refused", result)
         else:
-            made.append((document, result))
+            made.append((document, result.invoice.id))
             answer[document.name] = ImportResult(document.name, "made")
     rows = [ImportedDocument(document.name, document.fingerprint, id_) for document, id_ in made]
     if rows and len(await operations.claim_documents(connection, cause.tenant_id, operation.id, rows)) != len(rows):

@@ -14,6 +14,7 @@ from billsmith.actions.saving import (
     CustomerNotFound,
     InvoiceNotFound,
     Standings,
+    documents_of,
     lock_standing,
     lock_standings,
     record_facts,
@@ -87,10 +88,7 @@ async def create_invoices(
         wanted = [entry for entry in given if isinstance(entry, NewInvoice)]
         loaded = await lock_for(connection, call.tenant, wanted)
         made = iter(await make_invoices(connection, context, cause, loaded, wanted))
-        results = [entry if isinstance(entry, Refusal) else next(made) for entry in given]
-        ids = [result for result in results if not isinstance(result, Refusal)]
-        documents = await invoice_rows.get_documents(connection, call.tenant.id, ids)
-        return [result if isinstance(result, Refusal) else documents[result] for result in results]
+        return [entry if isinstance(entry, Refusal) else next(made) for entry in given]
 
     return await carry_out(context, call, verb)
 
@@ -103,7 +101,7 @@ async def lock_for(connection: Connection, tenant: Tenant, given: Sequence[NewIn
 
 async def make_invoices(
     connection: Connection, context: Context, cause: Cause, loaded: Standings, given: Sequence[NewInvoice]
-) -> list[InvoiceId | Refusal]:
+) -> list[Document | Refusal]:
     """Make invoices for customers that `lock_for` locked: in the order given, so that credit is drawn in that order."""
     taken = await _taken_names(connection, cause.tenant_id, given)
     methods = await _methods(connection, cause.tenant_id, given)
@@ -120,8 +118,9 @@ async def make_invoices(
         decisions.append(decision)
         lines[decision.invoices[0].id] = made
         results.append(decision.invoices[0].id)
-    await save(connection, context, cause, loaded, decisions, lines)
-    return results
+    saved = await save(connection, context, cause, loaded, decisions, lines)
+    documents = documents_of(saved, standings, lines)
+    return [result if isinstance(result, Refusal) else documents[result] for result in results]
 
 
 async def edit_draft(
@@ -193,8 +192,10 @@ async def finalise_invoice(context: Context, call: Call, id_: UUID) -> Outcome[D
         decision = finalise(standing, invoice, draft.lines, cause.caused_at, credit_id)
         await invoice_rows.delete_draft(connection, invoice)
         loaded = {standing.customer.id: standing}
-        await save(connection, context, cause, loaded, [decision], {invoice.id: draft.lines})
-        return await begin_scheduled(connection, context, cause, call.tenant, id_)
+        lines = {invoice.id: draft.lines}
+        saved = await save(connection, context, cause, loaded, [decision], lines)
+        document = documents_of(saved, {standing.customer.id: decision.standing}, lines)[invoice.id]
+        return await begin_scheduled(connection, context, cause, call.tenant, document)
 
     return await charge_in_steps(context, call, begin)
 

@@ -9,7 +9,7 @@ from billsmith.actions.context import Context
 from billsmith.actions.money_objects import money_object
 from billsmith.actions.objects import changeable_state, credit_object, customer_object, invoice_object
 from billsmith.core.credits import Credit
-from billsmith.core.customers import Customer
+from billsmith.core.customers import Customer, as_party
 from billsmith.core.decisions import Decision, Row, Standing
 from billsmith.core.facts import Fact
 from billsmith.core.ids import CreditId, CustomerId, EventId, InvoiceId, TransferId, shard_of, show_id
@@ -27,6 +27,7 @@ from billsmith.store.events import Cause, EventRow, insert_events
 from billsmith.store.money import corrections as correction_rows
 from billsmith.store.money.rows import save_rows
 from billsmith.store.pool import Connection
+from billsmith.store.together import Together
 
 Standings = dict[CustomerId, Standing]
 Lines = dict[InvoiceId, tuple[Line, ...]]
@@ -62,7 +63,9 @@ async def lock_standings(
         return {}
     wanted = [customer.id for customer in found.values()]
     balances = await customer_rows.get_balances(connection, tenant.id, wanted)
-    credits_ = await ledger_rows.credits_left(connection, tenant.id, wanted)
+    # What is left of credits is in the balance, too: who has none there need not be looked for.
+    crediting = [id_ for id_, by_currency in balances.items() if any(one.credit_minor for one in by_currency.values())]
+    credits_ = await ledger_rows.credits_left(connection, tenant.id, crediting) if crediting else {}
     owing = [id_ for id_ in owed if id_ in found and found[id_].draw_credit]
     owed_by = await invoice_rows.owed_invoices(connection, tenant.id, owing) if owing else {}
     parent_ids = {parent for id_ in wanted if (parent := found[id_].parent_id) is not None}
@@ -116,6 +119,13 @@ class Changes(msgspec.Struct):
         ]
 
 
+class Saved(msgspec.Struct, frozen=True, gc=False):
+    """What was written: every invoice as it is now, and the numbers of those finalised here."""
+
+    invoices: dict[InvoiceId, Invoice]
+    numbers: dict[InvoiceId, str]
+
+
 async def save(
     connection: Connection,
     context: Context,
@@ -123,32 +133,34 @@ async def save(
     loaded: Standings,
     decisions: Sequence[Decision],
     lines: Lines,
-) -> dict[InvoiceId, str]:
+) -> Saved:
     """Write what was decided about customers in `loaded`; `lines` has those of every new document.
 
-    The invoices finalised here are numbered last, in the order of the decisions. Their numbers.
+    The invoices finalised here are numbered last, in the order of the decisions.
     """
     changes = Changes()
     for decision in decisions:
         changes.gather(context, decision)
     tenant_id = cause.tenant_id
+    together = Together(connection)
     new = [invoice for id_, invoice in changes.invoices.items() if id_ in lines]
     if new:
-        await invoice_rows.insert_invoices(connection, new, lines)
+        await invoice_rows.insert_invoices(together, new, lines)
     if settled := [invoice for id_, invoice in changes.invoices.items() if id_ not in lines]:
-        await invoice_rows.settle_invoices(connection, tenant_id, settled)
+        await invoice_rows.settle_invoices(together, tenant_id, settled)
+    if changes.postings:
+        await ledger_rows.insert_transfers(together, tenant_id, cause.id, changes.postings)
+        before = {id_: loaded[id_].balances for id_ in changes.standings}
+        now = {id_: standing.balances for id_, standing in changes.standings.items()}
+        await customer_rows.save_balances(together, tenant_id, before, now)
+    await _record(together, context, cause, changes.facts, lines)
+    await together.send()
     await _save_credits(connection, changes, tenant_id)
     if changes.rows:
         await save_rows(connection, tenant_id, changes.rows, changes.shares)
-    if changes.postings:
-        await ledger_rows.insert_transfers(connection, tenant_id, cause.id, changes.postings)
-        await _save_draws(connection, changes, tenant_id)
-        before = {id_: loaded[id_].balances for id_ in changes.standings}
-        now = {id_: standing.balances for id_, standing in changes.standings.items()}
-        await customer_rows.save_balances(connection, tenant_id, before, now)
-    await record_facts(connection, context, cause, changes.facts, lines)
+    await _save_draws(connection, changes, tenant_id)
     await _number_notes(connection, cause, changes.rows)
-    return await _number(connection, changes.standings, new)
+    return Saved(changes.invoices, await _number(connection, changes.standings, new))
 
 
 async def _number_notes(connection: Connection, cause: Cause, rows: Sequence[Row]) -> None:
@@ -190,6 +202,14 @@ async def record_facts(
     connection: Connection, context: Context, cause: Cause, facts: Sequence[Fact], lines: Lines | None = None
 ) -> None:
     """Write one event per fact, in their order. Drafts among them show the lines given."""
+    together = Together(connection)
+    await _record(together, context, cause, facts, lines)
+    await together.send()
+
+
+async def _record(
+    together: Together, context: Context, cause: Cause, facts: Sequence[Fact], lines: Lines | None
+) -> None:
     if not facts:
         return
     rows = []
@@ -208,7 +228,23 @@ async def record_facts(
                 cause.caused_at,
             )
         )
-    await insert_events(connection, cause.tenant_id, rows)
+    await insert_events(together, cause.tenant_id, rows)
+
+
+def documents_of(saved: Saved, standings: Standings, lines: Lines) -> dict[InvoiceId, Document]:
+    """The new documents as they would be read back: their parties are as the snapshots that they name."""
+    return {
+        id_: _document(saved.invoices[id_], lines_, standings, saved.numbers.get(id_)) for id_, lines_ in lines.items()
+    }
+
+
+def _document(invoice: Invoice, lines: tuple[Line, ...], standings: Standings, number: str | None) -> Document:
+    if invoice.finalised_at is None:
+        return Document(invoice, lines, None, None, None)
+    standing = standings[invoice.customer_id]
+    assert invoice.seller_snapshot_id == standing.tenant.snapshot_id
+    assert invoice.buyer_snapshot_id == standing.customer.snapshot_id
+    return Document(invoice, lines, number, standing.tenant.seller, as_party(standing.customer))
 
 
 def _stored(subject: Any, lines: Lines) -> Any:

@@ -14,6 +14,7 @@ from billsmith.store.labels import labels_of
 from billsmith.store.listing import Filters, list_ids
 from billsmith.store.pool import Connection, Pool
 from billsmith.store.queries import load
+from billsmith.store.together import Writer, insert_rows
 
 _SQL = load("customers")
 _COLUMNS = ("shard", "labels", *Customer.__struct_fields__)
@@ -74,6 +75,8 @@ async def get_customers(
 async def lock_customers(connection: Connection, tenant_id: TenantId, ids: Iterable[UUID]) -> dict[UUID, Customer]:
     """Those that exist, locked in the order of their ids: the lock of everything a customer owes."""
     shards, wanted = split_ids(ids)
+    if len(wanted) == 1:
+        return _by_id(await connection.fetch(_SQL["lock_customer"], tenant_id, shards[0], wanted[0]))
     return _by_id(await connection.fetch(_SQL["lock_customers"], tenant_id, shards, wanted))
 
 
@@ -127,7 +130,7 @@ async def get_balances(connection: Connection | Pool, tenant_id: TenantId, ids: 
     return balances
 
 
-async def save_balances(connection: Connection, tenant_id: TenantId, before: Balances, now: Balances) -> None:
+async def save_balances(writer: Writer, tenant_id: TenantId, before: Balances, now: Balances) -> None:
     """Store the balances that changed; a row comes to be with the first posting. Under the customers' locks."""
     changed = [
         (customer_id, currency, balance)
@@ -139,12 +142,12 @@ async def save_balances(connection: Connection, tenant_id: TenantId, before: Bal
     old = [entry for entry in changed if entry[1] in before.get(entry[0], {})]
     if new:
         records = [(shard_of(id_), tenant_id, id_, currency, *astuple(balance)) for id_, currency, balance in new]
-        await connection.copy_records_to_table("customer_balances", records=records, columns=_BALANCE_COLUMNS)
+        await insert_rows(writer, "customer_balances", _BALANCE_COLUMNS, records, _SQL["insert_balances"])
     if old:
         columns = zip(
             *((shard_of(id_), id_, currency, *astuple(balance)) for id_, currency, balance in old), strict=True
         )
-        await connection.execute(_SQL["update_balances"], tenant_id, *map(list, columns))
+        await writer.execute(_SQL["update_balances"], tenant_id, *map(list, columns))
 
 
 def split_ids(ids: Iterable[UUID]) -> tuple[list[int], list[UUID]]:

@@ -11,6 +11,7 @@ from msgspec.structs import astuple
 from billsmith.core.ids import CauseId, CustomerId, EventId, TenantId, shard_of
 from billsmith.store.pool import Connection, Pool
 from billsmith.store.queries import load
+from billsmith.store.together import Writer, insert_rows
 
 _SQL = load("events")
 
@@ -57,18 +58,21 @@ class NumberedEvent(msgspec.Struct, frozen=True, gc=False):
     request_id: str
 
 
+_COLUMNS = ("shard", *EventRow.__struct_fields__)
+
+
 async def insert_cause(connection: Connection, cause: Cause) -> bool:
     """One row per verb carried out; its transfers and events point here. False: it was carried out before."""
     return await connection.fetchval(_SQL["insert_cause"], *astuple(cause)) is not None
 
 
-async def insert_events(connection: Connection, tenant_id: TenantId, events: Sequence[EventRow]) -> None:
+async def insert_events(writer: Writer, tenant_id: TenantId, events: Sequence[EventRow]) -> None:
     """Write events, and put them into the outbox in this order."""
     records = [(shard_of(event.id), *astuple(event)) for event in events]
-    await connection.copy_records_to_table("events", records=records, columns=("shard", *EventRow.__struct_fields__))
+    await insert_rows(writer, "events", _COLUMNS, records, _SQL["insert_events"])
     shards = [record[0] for record in records]
     ids = [event.id for event in events]
-    await connection.execute(_SQL["insert_outbox"], tenant_id, sorted(set(shards)), shards, ids)
+    await writer.execute(_SQL["insert_outbox"], tenant_id, sorted(set(shards)), shards, ids)
 
 
 async def tenants_with_outbox(connection: Connection | Pool) -> list[TenantId]:

@@ -5,6 +5,7 @@ from datetime import datetime
 import msgspec
 
 from billsmith.core.ids import TenantId
+from billsmith.store.events import Cause
 from billsmith.store.pool import Connection, Pool
 from billsmith.store.queries import load
 
@@ -29,6 +30,17 @@ async def take_key(
 ) -> bool:
     """Whether the key was free and is ours now. A transaction that is taking the same key is waited for."""
     return await connection.fetchval(_SQL["take_key"], tenant_id, key, fingerprint, expires_at) is not None
+
+
+async def take_key_for(
+    connection: Connection, key: str, fingerprint: bytes, expires_at: datetime, cause: Cause
+) -> bool:
+    """`take_key` for a call whose cause is not there yet: it is written with the key, if that was free."""
+    taken = await connection.fetchval(
+        _SQL["take_key_for"], cause.tenant_id, key, fingerprint, expires_at, cause.id, cause.actor, cause.reason,
+        cause.request_id, cause.caused_at,
+    )  # fmt: skip
+    return taken is not None
 
 
 async def get_key(connection: Connection | Pool, tenant_id: TenantId, key: str) -> StoredAnswer | None:

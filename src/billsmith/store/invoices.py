@@ -20,6 +20,7 @@ from billsmith.store.listing import Filters, list_ids
 from billsmith.store.packing import packed_id
 from billsmith.store.pool import Connection, Pool
 from billsmith.store.queries import load
+from billsmith.store.together import Writer, insert_rows
 
 _SQL = load("invoices")
 _COLUMNS = ("shard", "labels", *Invoice.__struct_fields__)
@@ -31,9 +32,9 @@ _DECLINE = Invoice.__struct_fields__.index("last_decline")
 
 
 async def insert_invoices(
-    connection: Connection, invoices: Sequence[Invoice], lines: dict[InvoiceId, tuple[Line, ...]]
+    writer: Writer, invoices: Sequence[Invoice], lines: dict[InvoiceId, tuple[Line, ...]]
 ) -> None:
-    """New invoices with their lines, by COPY: under the customers' locks no conflict is possible."""
+    """New invoices with their lines; under the customers' locks no conflict is possible."""
     records = []
     line_records = []
     for invoice in invoices:
@@ -43,18 +44,20 @@ async def insert_invoices(
         line_records += [
             (shard, id_, line_no, tenant_id, *astuple(line)) for line_no, line in enumerate(lines[invoice.id], 1)
         ]
-    await connection.copy_records_to_table("invoices", records=records, columns=_COLUMNS)
-    if line_records:
-        await connection.copy_records_to_table("invoice_lines", records=line_records, columns=_LINE_COLUMNS)
+    if len(records) == 1:
+        await writer.execute(_SQL["insert_invoice"], *records[0])
+    else:
+        await writer.copy_records_to_table("invoices", records=records, columns=_COLUMNS)
+    await insert_rows(writer, "invoice_lines", _LINE_COLUMNS, line_records, _SQL["insert_lines"])
 
 
-async def settle_invoices(connection: Connection, tenant_id: TenantId, invoices: Sequence[Invoice]) -> None:
+async def settle_invoices(writer: Writer, tenant_id: TenantId, invoices: Sequence[Invoice]) -> None:
     """Store what changed about finalised invoices: states and figures."""
     columns = zip(
         *((shard_of(invoice.id), invoice.id, *(getattr(invoice, field) for field in _SETTLED)) for invoice in invoices),
         strict=True,
     )
-    await connection.execute(_SQL["settle_invoices"], tenant_id, *map(list, columns))
+    await writer.execute(_SQL["settle_invoices"], tenant_id, *map(list, columns))
 
 
 _SETTLED = (
@@ -89,12 +92,8 @@ async def delete_draft(connection: Connection, invoice: Invoice) -> None:
 
 async def get_document(connection: Connection | Pool, tenant_id: TenantId, id_: UUID) -> Document | None:
     """The invoice with its lines, number and parties, or None."""
-    key = (tenant_id, shard_of(id_), id_)
-    row = await connection.fetchrow(_SQL["get_invoice"], *key)
-    if row is None:
-        return None
-    lines = await connection.fetch(_SQL["get_lines"], *key)
-    return _document(row, tuple(Line(*line) for line in lines))
+    row = await connection.fetchrow(_SQL["get_invoice"], tenant_id, shard_of(id_), id_)
+    return None if row is None else _document(row, tuple([Line(*line) for line in row["lines"]]))
 
 
 async def get_documents(
@@ -156,6 +155,8 @@ async def take_numbers(
 
     The rows of the series are locked in the order of their names, so that two transactions can't wait for each other.
     """
+    if len(wanted) == 1:
+        return {wanted[0][0]: await _take_number(connection, tenant_id, *wanted[0])}
     blocks: dict[NumberSeries, list[InvoiceId]] = {}
     for invoice_id, series in wanted:
         blocks.setdefault(series, []).append(invoice_id)
@@ -169,6 +170,15 @@ async def take_numbers(
         ]
     await connection.copy_records_to_table("invoice_numbers", records=records)
     return {record[1]: record[4] for record in records}
+
+
+async def _take_number(connection: Connection, tenant_id: TenantId, invoice_id: InvoiceId, series: NumberSeries) -> str:
+    key = (tenant_id, series.series, invoice_id, series.prefix, series.digits)
+    number = await connection.fetchval(_SQL["take_number"], *key)
+    if number is None:
+        await connection.execute(_SQL["begin_series"], tenant_id, series.series)
+        number = await connection.fetchval(_SQL["take_number"], *key)
+    return str(number)
 
 
 async def take_block(connection: Connection, tenant_id: TenantId, series: str, count: int) -> int:

@@ -17,14 +17,16 @@ from billsmith.store.listing import Filters, list_ids
 from billsmith.store.packing import packed_id
 from billsmith.store.pool import Connection, Pool
 from billsmith.store.queries import load
+from billsmith.store.together import Writer, insert_rows
 
 _SQL = load("credits")
+_TRANSFERS = load("transfers")
 _TRANSFER_COLUMNS = ("shard", "id", "tenant_id", "customer_id", *Posting.__struct_fields__, "cause_id")
 _CREDIT_COLUMNS = ("shard", *Credit.__struct_fields__)
 
 
 async def insert_transfers(
-    connection: Connection,
+    writer: Writer,
     tenant_id: TenantId,
     cause_id: CauseId,
     postings: Iterable[tuple[CustomerId | None, TransferId, Posting]],
@@ -34,7 +36,7 @@ async def insert_transfers(
     records = [
         (shard_of(id_), id_, tenant, customer_id, *astuple(posting), cause) for customer_id, id_, posting in postings
     ]
-    await connection.copy_records_to_table("transfers", records=records, columns=_TRANSFER_COLUMNS)
+    await insert_rows(writer, "transfers", _TRANSFER_COLUMNS, records, _TRANSFERS["insert_transfers"])
 
 
 async def insert_credits(connection: Connection, credits_: Sequence[Credit]) -> None:
@@ -43,13 +45,13 @@ async def insert_credits(connection: Connection, credits_: Sequence[Credit]) -> 
     await connection.copy_records_to_table("credits", records=records, columns=_CREDIT_COLUMNS)
 
 
-async def update_credits(connection: Connection, tenant_id: TenantId, credits_: Sequence[Credit]) -> None:
+async def update_credits(writer: Writer, tenant_id: TenantId, credits_: Sequence[Credit]) -> None:
     """Store what became of credits."""
     columns = zip(
         *((shard_of(credit.id), credit.id, *(getattr(credit, field) for field in _USED)) for credit in credits_),
         strict=True,
     )
-    await connection.execute(_SQL["update_credits"], tenant_id, *map(list, columns))
+    await writer.execute(_SQL["update_credits"], tenant_id, *map(list, columns))
 
 
 _USED = (

@@ -91,7 +91,8 @@ async def give_method(context: Context, call: Call, id_: UUID, method_id: UUID, 
         await save(connection, context, cause, {standing.customer.id: standing}, [decision], {})
         if default:
             await make_default(connection, context, cause, decision.standing, method)
-        return await begin_scheduled(connection, context, cause, call.tenant, id_)
+        document = await read_document(connection, call.tenant, id_)
+        return await begin_scheduled(connection, context, cause, call.tenant, document)
 
     await recover_first(context, call, invoice_ids=[id_])
     return await charge_in_steps(context, call, begin)
@@ -247,10 +248,10 @@ async def read_document(connection: Connection, tenant: Tenant, id_: UUID) -> Do
 
 
 async def begin_scheduled(
-    connection: Connection, context: Context, cause: Cause, tenant: Tenant, id_: UUID
+    connection: Connection, context: Context, cause: Cause, tenant: Tenant, document: Document
 ) -> Begun[Document]:
     """The invoice as it is in this transaction, its charge begun if it is due."""
-    document = await read_document(connection, tenant, id_)
+    id_ = document.invoice.id
     if not _is_due(document.invoice, cause):
         return Begun(document, show_id("invoice", id_))
     standing, invoice = await _lock(connection, tenant, id_)

@@ -14,6 +14,13 @@ WHERE tenant_id = $1
 ORDER BY customers.id
 FOR NO KEY UPDATE OF customers;
 
+-- name: lock_customer
+-- lock_customers for one: no array to unnest, so the planner sees a key.
+SELECT customers.id, tenant_id, external_id, parent_id, name, emails, currency, time_zone, locale, address, tax_ids, bill_cycle_day, terms_days,
+    number_prefix, auto_collect, invoicing, draw_credit, overdue_exempt, payment_method_id, collection_policy, metadata, tags, snapshot_id, version, created_at, deleted_at
+FROM customers WHERE tenant_id = $1 AND shard = $2 AND customers.id = $3
+FOR NO KEY UPDATE;
+
 -- name: update_customer
 UPDATE customers SET external_id = $4, name = $5, emails = $6, currency = $7, time_zone = $8, locale = $9, address = $10, tax_ids = $11,
     bill_cycle_day = $12, terms_days = $13, number_prefix = $14, auto_collect = $15, invoicing = $16, draw_credit = $17, overdue_exempt = $18,
@@ -44,6 +51,12 @@ SELECT customer_id, customer_balances.currency, receivable_minor, credit_minor, 
 FROM unnest($2::smallint[], $3::uuid[]) AS wanted (shard, customer)
 JOIN customer_balances ON customer_balances.shard = wanted.shard AND customer_id = wanted.customer
 WHERE tenant_id = $1;
+
+-- name: insert_balances
+-- A few, as JSON; many are copied.
+INSERT INTO customer_balances (shard, tenant_id, customer_id, currency, receivable_minor, credit_minor, payable_minor)
+SELECT shard, tenant_id, customer_id, currency, receivable_minor, credit_minor, payable_minor
+FROM json_to_recordset($1::json) AS new (shard smallint, tenant_id uuid, customer_id uuid, currency text, receivable_minor bigint, credit_minor bigint, payable_minor bigint);
 
 -- name: update_balances
 UPDATE customer_balances AS stored

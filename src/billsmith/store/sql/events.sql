@@ -1,3 +1,10 @@
+-- name: insert_events
+-- A few, as JSON; many are copied.
+INSERT INTO events (shard, id, tenant_id, customer_id, type, object_id, object_version, object, cause_id, occurred_at)
+SELECT shard, id, tenant_id, customer_id, type, object_id, object_version, object, cause_id, occurred_at
+FROM json_to_recordset($1::json) AS new (shard smallint, id uuid, tenant_id uuid, customer_id uuid, type text, object_id uuid, object_version integer, object jsonb, cause_id uuid,
+    occurred_at timestamptz);
+
 -- name: insert_outbox
 -- The position is drawn while the customer is locked, so positions are in the order of facts within a customer.
 INSERT INTO outbox (shard, tenant_id, event_ids)

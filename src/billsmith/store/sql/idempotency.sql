@@ -4,6 +4,17 @@ INSERT INTO idempotency_keys (tenant_id, key, fingerprint, status, expires_at) V
 ON CONFLICT DO NOTHING
 RETURNING key;
 
+-- name: take_key_for
+-- The same, and the cause of what is to be done under it; nothing at all is written if it is taken.
+WITH taken AS (
+    INSERT INTO idempotency_keys (tenant_id, key, fingerprint, status, expires_at) VALUES ($1, $2, $3, 'running', $4)
+    ON CONFLICT DO NOTHING
+    RETURNING key
+)
+INSERT INTO causes (tenant_id, id, actor, reason, request_id, caused_at)
+SELECT $1, $5, $6, $7, $8, $9 FROM taken
+RETURNING id;
+
 -- name: get_key
 SELECT fingerprint, status, answer_status, answer, subject, lease_until FROM idempotency_keys WHERE tenant_id = $1 AND key = $2;
 

@@ -1,3 +1,23 @@
+-- name: insert_invoice
+-- One; more are copied.
+INSERT INTO invoices (shard, labels, id, tenant_id, customer_id, status, collection_state, direction, currency, external_id, external_number, title, memo,
+    period_start_on, period_end_on, terms_days, issued_on, due_on, line_count, net_minor, tax_minor, total_minor, paid_minor, credit_applied_minor,
+    credit_noted_minor, written_off_minor, voided_minor, moved_to_credit_minor, absorbed_minor, refunded_minor, payment_method_id, collection_policy,
+    statement_text, next_collect_at, attempt_count, collection_reason, last_decline, adjusts_id, revises_id, revised_by_id, rebill, metadata, tags,
+    seller_snapshot_id, buyer_snapshot_id, version, created_at, finalised_at, settled_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30,
+    $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42, $43, $44, $45, $46, $47, $48, $49);
+
+-- name: insert_lines
+-- A few, as JSON; many are copied.
+INSERT INTO invoice_lines (shard, invoice_id, line_no, tenant_id, kind, description, category, quantity, unit, unit_price, volume, amount_minor, discount_minor,
+    discount_percent, tax_percent, tax_inclusive, net_minor, tax_minor, total_minor, period_start_on, period_end_on, time_zone)
+SELECT shard, invoice_id, line_no, tenant_id, kind, description, category, quantity, unit, unit_price, volume, amount_minor, discount_minor,
+    discount_percent, tax_percent, tax_inclusive, net_minor, tax_minor, total_minor, period_start_on, period_end_on, time_zone
+FROM json_to_recordset($1::json) AS new (shard smallint, invoice_id uuid, line_no integer, tenant_id uuid, kind text, description text, category text, quantity numeric, unit text,
+    unit_price numeric, volume text, amount_minor bigint, discount_minor bigint, discount_percent numeric, tax_percent numeric,
+    tax_inclusive boolean, net_minor bigint, tax_minor bigint, total_minor bigint, period_start_on date, period_end_on date, time_zone text);
+
 -- name: get_invoices
 -- With what is printed beside the invoice's own columns: its number, seller and buyer.
 SELECT invoices.id, invoices.tenant_id, customer_id, status, collection_state, direction, currency, external_id, external_number, title, memo, period_start_on,
@@ -14,18 +34,23 @@ LEFT JOIN party_snapshots AS buyer ON buyer.tenant_id = $1 AND buyer.id = buyer_
 WHERE invoices.tenant_id = $1;
 
 -- name: get_invoice
--- get_invoices for one: no array to unnest, so the planner sees a key.
+-- get_invoices for one, its lines with it: no array to unnest, so the planner sees a key.
 SELECT invoices.id, invoices.tenant_id, customer_id, status, collection_state, direction, currency, external_id, external_number, title, memo, period_start_on,
     period_end_on, terms_days, issued_on, due_on, line_count, net_minor, tax_minor, total_minor, paid_minor, credit_applied_minor, credit_noted_minor,
     written_off_minor, voided_minor, moved_to_credit_minor, absorbed_minor, refunded_minor, invoices.payment_method_id, invoices.collection_policy, statement_text,
     next_collect_at, attempt_count, collection_reason, last_decline, adjusts_id, revises_id, revised_by_id, rebill, metadata, tags, seller_snapshot_id, buyer_snapshot_id, version, created_at,
     finalised_at, settled_at,
-    number, seller.party AS seller, buyer.party AS buyer
+    number, seller.party AS seller, buyer.party AS buyer,
+    ARRAY (
+        SELECT ROW (kind, description, category, quantity, unit, unit_price, volume, amount_minor, discount_minor, discount_percent, tax_percent,
+            tax_inclusive, net_minor, tax_minor, total_minor, period_start_on, period_end_on, time_zone)
+        FROM invoice_lines AS lines WHERE lines.tenant_id = $1 AND lines.shard = $2 AND lines.invoice_id = $3 ORDER BY line_no
+    ) AS lines
 FROM invoices
 LEFT JOIN invoice_numbers AS numbers ON numbers.tenant_id = $1 AND numbers.invoice_id = invoices.id
 LEFT JOIN party_snapshots AS seller ON seller.tenant_id = $1 AND seller.id = seller_snapshot_id
 LEFT JOIN party_snapshots AS buyer ON buyer.tenant_id = $1 AND buyer.id = buyer_snapshot_id
-WHERE invoices.tenant_id = $1 AND shard = $2 AND invoices.id = $3;
+WHERE invoices.tenant_id = $1 AND invoices.shard = $2 AND invoices.id = $3;
 
 -- name: lock_invoices
 -- After the customer: customers by id, then invoices by id, then number series.
@@ -91,11 +116,6 @@ DELETE FROM invoices WHERE tenant_id = $1 AND shard = $2 AND id = $3 AND status 
 -- name: delete_draft_lines
 DELETE FROM invoice_lines WHERE tenant_id = $1 AND shard = $2 AND invoice_id = $3;
 
--- name: get_lines
-SELECT kind, description, category, quantity, unit, unit_price, volume, amount_minor, discount_minor, discount_percent, tax_percent, tax_inclusive, net_minor,
-    tax_minor, total_minor, period_start_on, period_end_on, time_zone
-FROM invoice_lines WHERE tenant_id = $1 AND shard = $2 AND invoice_id = $3 ORDER BY line_no;
-
 -- name: get_lines_of_many
 SELECT invoice_id, kind, description, category, quantity, unit, unit_price, volume, amount_minor, discount_minor, discount_percent, tax_percent, tax_inclusive, net_minor,
     tax_minor, total_minor, period_start_on, period_end_on, time_zone
@@ -107,6 +127,15 @@ ORDER BY invoice_id, line_no;
 -- name: take_numbers
 -- The block [next − count, next) is the caller's. The row stays locked until commit, so this is the last thing a transaction waits for.
 UPDATE number_series SET next_sequence = next_sequence + $3 WHERE tenant_id = $1 AND series = $2 RETURNING next_sequence;
+
+-- name: take_number
+-- take_numbers for one, and its row with it: whoever waits for the series waits for one round trip less. Printed as by show_number (core/numbers.py).
+WITH taken AS (
+    UPDATE number_series SET next_sequence = next_sequence + 1 WHERE tenant_id = $1 AND series = $2 RETURNING next_sequence - 1 AS sequence
+)
+INSERT INTO invoice_numbers (tenant_id, invoice_id, series, sequence, number)
+SELECT $1, $3, $2, sequence, $4::text || lpad(sequence::text, greatest($5::integer, length(sequence::text)), '0') FROM taken
+RETURNING number;
 
 -- name: begin_series
 INSERT INTO number_series (tenant_id, series, next_sequence) VALUES ($1, $2, 1) ON CONFLICT DO NOTHING;
