@@ -6,6 +6,7 @@ import sys
 from collections.abc import Awaitable, Callable
 
 from bench.collection import collection
+from bench.lists import lists
 from bench.measured import Measured, screen, show, write
 from bench.over_http import get_invoice, post_invoice
 from bench.stage import conditions, server
@@ -13,6 +14,7 @@ from bench.stage import conditions, server
 BENCHES: dict[str, Callable[[str, int | None], Awaitable[Measured]]] = {
     "post": post_invoice,
     "get": get_invoice,
+    "lists": lists,
     "collection": collection,
 }
 

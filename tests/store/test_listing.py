@@ -313,3 +313,52 @@ def test_labels_tell_tenants_keys_and_values_apart() -> None:
     }  # fmt: skip
     assert len(hashes) == 7
     assert all(-(2**63) <= value < 2**63 for value in hashes)
+
+
+@pytest.mark.parametrize("limit", [1, 7, 60])
+async def test_a_span_of_days_is_read_day_by_day_and_whole(
+    timed: Context, call: Call, owners: list[Customer], clock: FixedClock, limit: int
+) -> None:
+    """Days with one and with very many invoices, early ones made late and late ones made early."""
+    draw = random.Random(limit)
+    days = [date(2026, 4, 1) + timedelta(days=draw.choice([0, 0, 0, draw.randint(1, 80)])) for _ in range(400)]
+    for start in range(0, 400, 100):
+        clock.at = NOON + start * DAY / 100
+        given = [
+            NewInvoice(
+                draw.choice(owners).id,
+                InvoiceDetails(amount_minor=100, due_on=day, tags=draw.choice([(), (), ("hidden",)])),
+            )
+            for day in days[start : start + 100]
+        ]
+        await invoices.create_invoices(timed, call, given)
+    everything = await list_documents(timed.pool, call.tenant.id, Filters(1000, hidden=True), lines=False)
+    first, later = date(2026, 4, 1), date(2026, 4, 21)
+    for bounds in (Range(gte=first), Range(lt=later), Range(gt=first, lte=later), Range(gt=date(2027, 1, 1))):
+        for made in ({}, {"created_at": Range(lt=NOON + 2 * DAY)}):
+            wanted = [
+                one.invoice.id
+                for one in everything
+                if "hidden" not in one.invoice.tags
+                and one.invoice.due_on is not None
+                and _within(one.invoice.due_on, bounds)
+                and (not made or one.invoice.created_at < NOON + 2 * DAY)
+            ]
+            filters = Filters(limit, ranges={"due_on": bounds, **made})
+            found: list[Any] = []
+            while True:
+                page = await list_documents(timed.pool, call.tenant.id, filters, lines=False)
+                found += [one.invoice.id for one in page[:limit]]
+                if len(page) <= limit:
+                    break
+                filters = msgspec.structs.replace(filters, after_id=found[-1])
+            assert found == wanted
+
+
+def _within(day: date, bounds: Range) -> bool:
+    return (
+        (bounds.gte is None or day >= bounds.gte)
+        and (bounds.gt is None or day > bounds.gt)
+        and (bounds.lte is None or day <= bounds.lte)
+        and (bounds.lt is None or day < bounds.lt)
+    )
