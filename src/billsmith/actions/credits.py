@@ -34,7 +34,7 @@ async def grant_credit(context: Context, call: Call, customer_id: CustomerId, gi
         not_deleted(customer)
         today = today_of(customer, at)
         id_ = CreditId(context.ids.new(shard_of(customer_id)))
-        currency = given.currency or customer.currency
+        currency = customer.currency if given.currency is None else given.currency
         blank = new_credit(id_, call.tenant.id, customer.id, "granted", currency, 0, today, at)
         credit = granted(given, blank, at)
         decision = with_credit(Decision(standing), credit, [grant_posting(credit)])

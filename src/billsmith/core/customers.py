@@ -167,7 +167,7 @@ def today_of(customer: Customer, at: datetime) -> date:
 
 def _checked(tenant: Tenant, given: CustomerDetails) -> dict[str, Any]:
     buyer = party(Party(given.name, given.address, given.tax_ids))
-    currency = given.currency or tenant.currency
+    currency = tenant.currency if given.currency is None else given.currency
     minor_digits(currency)
     _check_numbers(given)
     if not _LOCALE.fullmatch(given.locale):
@@ -177,7 +177,7 @@ def _checked(tenant: Tenant, given: CustomerDetails) -> dict[str, Any]:
         "name": buyer.name,
         "emails": _emails(given.emails),
         "currency": currency,
-        "time_zone": time_zone(given.time_zone or tenant.time_zone),
+        "time_zone": time_zone(tenant.time_zone if given.time_zone is None else given.time_zone),
         "locale": given.locale,
         "address": buyer.address,
         "tax_ids": buyer.tax_ids,

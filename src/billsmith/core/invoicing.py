@@ -196,7 +196,7 @@ def _span(start_on: date | None, end_on: date | None) -> Period | None:
 def _content(standing: Standing, details: InvoiceDetails, at: datetime) -> tuple[tuple[Line, ...], dict[str, Any]]:
     """The lines and every field that a caller decides."""
     tenant, customer = standing.tenant, standing.customer
-    currency = details.currency or customer.currency
+    currency = customer.currency if details.currency is None else details.currency
     title = None if details.title is None else line_of_text(details.title, TITLE_LENGTH, "/title")
     lines = lines_of(details, currency, customer.time_zone, tenant.settings)
     net, tax, total = total_of(lines)

@@ -25,7 +25,7 @@ from billsmith.core.invoicing import details_of, drafted, finalise, new_draft
 from billsmith.core.payments.corrections import CorrectionInvalid, CorrectionRefused, WriteOff
 from billsmith.core.payments.refunds import LineAmount
 from billsmith.core.tenants import Tenant
-from billsmith.core.text import metadata
+from billsmith.core.text import DESCRIPTION_LENGTH, block_of_text, metadata
 from billsmith.errors import NotFound
 from billsmith.store import invoices as invoice_rows
 from billsmith.store.events import Cause
@@ -33,6 +33,9 @@ from billsmith.store.listing import Filters
 from billsmith.store.money import corrections as correction_rows
 from billsmith.store.money.corrections import NumberedNote, WrittenOff
 from billsmith.store.pool import Connection
+
+ADJUSTMENTS = 100
+"""In one call: each one down is a credit note."""
 
 
 class CreditNoteNotFound(NotFound):
@@ -102,8 +105,7 @@ async def adjust_invoice(
     """
 
     async def begin(connection: Connection, cause: Cause) -> Begun[Document]:
-        if not adjustments:
-            raise CorrectionInvalid("there is no adjustment", pointer="/adjustments")
+        _check_adjustments(adjustments)
         standing, invoice = await lock_invoice(connection, call.tenant, invoice_id)
         _adjustable(invoice)
         for position, adjustment in enumerate(adjustments):
@@ -316,6 +318,18 @@ async def _supplement(
 def _waits(invoice: Invoice) -> bool:
     """Whether the adjusted invoice is to be charged anyway, so that both go in one payment."""
     return invoice.status == "open" and invoice.collection_state in ("scheduled", "retrying", "failed")
+
+
+def _check_adjustments(adjustments: Sequence[Adjustment]) -> None:
+    """Raises CorrectionInvalid, UnusableText."""
+    if not 1 <= len(adjustments) <= ADJUSTMENTS:
+        raise CorrectionInvalid(f"between 1 and {ADJUSTMENTS} adjustments can be made at once", pointer="/adjustments")
+    for position, adjustment in enumerate(adjustments):
+        if adjustment.amount_minor == 0:
+            raise CorrectionInvalid(
+                "an adjustment of nothing changes nothing", pointer=f"/adjustments/{position}/amount"
+            )
+        block_of_text(adjustment.reason, DESCRIPTION_LENGTH, f"/adjustments/{position}/reason")
 
 
 def _adjustable(invoice: Invoice) -> None:

@@ -389,7 +389,7 @@ def _oldest_first(invoices: Any, currency: str) -> list[Wanted]:
 async def _new_payment(
     connection: Connection, context: Context, tenant: Tenant, payer: Any, given: NewPayment, at: datetime
 ) -> Payment:
-    currency = given.currency or payer.currency
+    currency = payer.currency if given.currency is None else given.currency
     minor_digits(currency)
     if given.amount_minor <= 0:
         raise PaymentInvalid("a payment is more than zero", pointer="/amount")

@@ -112,7 +112,7 @@ def _heard(attempt: Attempt, given: Resolution) -> Heard:
     amount = attempt.amount_minor if given.amount_minor is None else given.amount_minor
     if not 0 < amount <= LARGEST_AMOUNT_MINOR:
         raise ResolutionInvalid("the amount that moved is more than zero", pointer="/amount")
-    currency = given.currency or attempt.currency
+    currency = attempt.currency if given.currency is None else given.currency
     minor_digits(currency)
     result = OperationResult(OperationStatus.SUCCEEDED, gateway_id=gateway_id, amount_minor=amount, currency=currency)
     return Heard(result, evidence=evidence)
