@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Callable
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import Any
@@ -23,9 +24,9 @@ def billsmith(*words: str, **environment: str) -> "subprocess.CompletedProcess[s
 
 
 async def test_the_demo_imports_a_generated_shop_where_the_real_one_is_not_and_proves_it(
-    database_url: str, tmp_path: Path
+    new_database: Callable[..., Any], tmp_path: Path
 ) -> None:
-    there = {"DATABASE_URL": database_url, "BILLSMITH_SHARED": str(tmp_path)}
+    there = {"DATABASE_URL": await new_database(), "BILLSMITH_SHARED": str(tmp_path)}
     first = billsmith("demo", "--documents", str(DOCUMENTS), "--json", **there)
     assert first.returncode == 0, first.stderr
     shown: dict[str, Any] = json.loads(first.stdout)
