@@ -1,6 +1,7 @@
 """Requests made up from the description, good and bad: each answer is one that is described, and none is our mistake.
 
-`BILLSMITH_FUZZ=500 pytest tests/api/test_schemathesis.py` makes so many per operation, other ones each time.
+`BILLSMITH_FUZZ=500 pytest tests/api/test_schemathesis.py` makes so many per operation, other ones each time, and tries
+every bound of every field, of which the default suite tries one in three.
 """
 
 import asyncio
@@ -17,6 +18,7 @@ from fastapi import FastAPI
 from httpx2 import ASGITransport, AsyncClient
 from schemathesis.checks import not_a_server_error
 from schemathesis.config import SchemathesisConfig
+from schemathesis.generation.meta import TestPhase
 from schemathesis.specs.openapi.checks import (
     allow_header_conformance,
     content_type_conformance,
@@ -111,7 +113,7 @@ def served(own_database: str, gateways: Registry) -> Iterator[Served]:
             ids = IdMaker(lambda: datetime.now(UTC))
             pool = await open_pool(own_database)
             context = Context(pool=pool, clock=FixedClock(NOON), ids=ids, gateways=gateways, vault=Vault([TEST_KEY]))
-            given = NewTenant(name="Steve's Cloud", currency="EUR", time_zone="Europe/Berlin", mode="sandbox")
+            given = NewTenant(name="Steve's Cloud", currency="EUR", mode="sandbox", clock_at=NOON)
             tenant = await tenants.create_tenant(context, given, actor="test", request_id="req_test")
             secret, app = await secret_for(context, tenant), make_app(context)
             headers = {"Authorization": f"Bearer {secret}"}
@@ -137,6 +139,16 @@ def aim(case: schemathesis.Case, things: Things) -> None:
                 given[field] = things.id_for(field)
 
 
+def left_out(case: schemathesis.Case) -> bool:
+    """Whether this bound of a field is left to a longer run: always the same two of three."""
+    meta = case.meta
+    return (
+        meta is not None
+        and meta.phase.name == TestPhase.COVERAGE
+        and zlib.crc32(repr(meta.phase.data).encode()) % 3 > 0
+    )
+
+
 def hits(text: Any) -> bool:
     """Whether this one is replaced: decided by the text, so that a repetition is the same."""
     return zlib.crc32(repr(text).encode()) % 2 == 0
@@ -144,6 +156,8 @@ def hits(text: Any) -> bool:
 
 @schema.parametrize()
 def test_every_answer_is_one_that_is_described(case: schemathesis.Case, served: Served) -> None:
+    if not ASKED_FOR and left_out(case):
+        return
     aim(case, served.things)
     headers = {"Authorization": f"Bearer {served.secret}"}
     case.call_and_validate(app=served, headers=headers, checks=CHECKS)
