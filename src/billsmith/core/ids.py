@@ -86,12 +86,12 @@ def read_id(kind: str, text: str) -> UUID:
     """The id behind a shown text. Raises MalformedId unless it is the one canonical text of an id of this kind."""
     prefix, _, digits = text.rpartition("_")
     if prefix != PREFIXES[kind] or len(digits) != TEXT_LENGTH or digits[0] > "7":
-        raise MalformedId(f"{text[:60]!r} is not the id of a {kind} ({PREFIXES[kind]}_ and {TEXT_LENGTH} characters)")
+        raise MalformedId(f"{text[:60]!r} is not the id of a {in_words(kind)} ({PREFIXES[kind]}_ and {TEXT_LENGTH} characters)")
     number = 0
     for start in range(0, TEXT_LENGTH, 2):
         value = _PAIR_VALUES.get(digits[start : start + 2])
         if value is None:
-            raise MalformedId(f"{text[:60]!r} is not the id of a {kind}: it has characters that ids do not use")
+            raise MalformedId(f"{text[:60]!r} is not the id of a {in_words(kind)}: it has characters that ids do not use")
         number = number << 10 | value
     return UUID(int=number)
 
@@ -101,4 +101,9 @@ def find_id(kind: str, text: str) -> UUID:
     try:
         return read_id(kind, text)
     except MalformedId as error:
-        raise NotFound(f"there is no {kind} {text[:60]!r}") from error
+        raise NotFound(f"there is no {in_words(kind)} {text[:60]!r}") from error
+
+
+def in_words(kind: str) -> str:
+    """A kind as a person says it: `payment method`."""
+    return kind.replace("_", " ")
