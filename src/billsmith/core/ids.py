@@ -86,12 +86,14 @@ def read_id(kind: str, text: str) -> UUID:
     """The id behind a shown text. Raises MalformedId unless it is the one canonical text of an id of this kind."""
     prefix, _, digits = text.rpartition("_")
     if prefix != PREFIXES[kind] or len(digits) != TEXT_LENGTH or digits[0] > "7":
-        raise MalformedId(f"{text[:60]!r} is not the id of a {in_words(kind)} ({PREFIXES[kind]}_ and {TEXT_LENGTH} characters)")
+        shape = f"{PREFIXES[kind]}_ and {TEXT_LENGTH} characters"
+        raise MalformedId(f"{text[:60]!r} is not the id of a {in_words(kind)} ({shape})")
     number = 0
     for start in range(0, TEXT_LENGTH, 2):
         value = _PAIR_VALUES.get(digits[start : start + 2])
         if value is None:
-            raise MalformedId(f"{text[:60]!r} is not the id of a {in_words(kind)}: it has characters that ids do not use")
+            said = f"{text[:60]!r} is not the id of a {in_words(kind)}"
+            raise MalformedId(f"{said}: it has characters that ids do not use")
         number = number << 10 | value
     return UUID(int=number)
 
