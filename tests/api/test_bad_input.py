@@ -373,3 +373,20 @@ async def test_what_was_wrong_is_shown_without_harm(client: AsyncClient, custome
         refused = await send(client, "/v1/invoices", body)
         assert refused.headers["content-type"] == "application/problem+json"
         assert len(refused.content) < 2000
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "sentence"),
+    [
+        ("/v1/invoices", "", "the body is empty; a JSON object is needed"),
+        ("/v1/invoices", '{"amount": 1}', "the field 'customer' is missing"),
+        ("/v1/invoices", '{"customer": "tim", "ammount": 1}', "there is no field 'ammount' here"),
+        ("/v1/invoices", '{"customer": "tim", "due_on": "2026-02-30"}', "this is no date of the calendar"),
+        ("/v1/tenant/clock", '{"to": "2026-03-31"}', "this is no instant, such as 2026-03-31T00:00:00Z"),
+        ("/v1/tenant/clock", '{"to": "2026-03-31T00:00:00"}', "this instant has no zone"),
+    ],
+)
+async def test_what_was_wrong_is_said_in_words(
+    client: AsyncClient, customer: dict[str, Any], path: str, body: str, sentence: str
+) -> None:
+    assert sentence in is_problem(await send(client, path, body), 422)["detail"]

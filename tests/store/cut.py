@@ -54,6 +54,7 @@ class Wire:
                     self.cut += 1
                     if self.cuts.pop(0) == "after":
                         answers.cancel()
+                        await asyncio.wait([answers])
                         to_them.write(sent)
                         await theirs.read(65536)  # the reply that nobody gets to hear
                     break

@@ -14,7 +14,12 @@ T = TypeVar("T")
 
 _PLACE = re.compile(r" - at `\$(.*)`\Z", re.DOTALL)
 _STEP = re.compile(r"\.(\w+)|\[(\d+)\]")
-_NAMED = re.compile(r"Object (?:contains unknown|missing required) field `(.*)`\Z", re.DOTALL)
+_NAMED = re.compile(r"Object (contains unknown|missing required) field `(.*)`\Z", re.DOTALL)
+_SAID = {
+    "Invalid RFC3339 encoded datetime": "this is no instant, such as 2026-03-31T00:00:00Z",
+    "Expected `datetime` with a timezone component": "this instant has no zone; 2026-03-31T00:00:00Z has one",
+    "Invalid RFC3339 encoded date": "this is no date of the calendar, such as 2026-03-31",
+}
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")
 _HINTS = {
     "amount": "an amount is a whole number of minor units, such as 1500 for 15.00",
@@ -52,6 +57,8 @@ def read_json(body: bytes) -> Any:
 
     Raises JsonMalformed, CharacterUnusable.
     """
+    if not body.strip():
+        raise JsonMalformed("the body is empty; a JSON object is needed", pointer="")
     try:
         document = json.loads(body.decode(), object_pairs_hook=_object)
     except RecursionError:
@@ -110,7 +117,11 @@ def _field_invalid(said: str, document: Any) -> FieldInvalid:
     if place and place.group(1).endswith("[...]"):
         steps += _first_that_is_no_text(document, steps)
     if named := _NAMED.match(sentence):
-        steps.append(named.group(1)[:200])
+        steps.append(named.group(2)[:200])
+        unknown = named.group(1) == "contains unknown"
+        sentence = f"there is no field {steps[-1]!r} here" if unknown else f"the field {steps[-1]!r} is missing"
+    elif sentence in _SAID:
+        sentence = _SAID[sentence]
     elif steps and steps[-1] in _HINTS:
         sentence = f"{sentence}: {_HINTS[steps[-1]]}"
     return FieldInvalid(sentence[:400], pointer="".join(f"/{escape_pointer(step)}" for step in steps))

@@ -26,7 +26,8 @@ def key_in(request: Request, *, needed: bool = False) -> str | None:
     """The key that was sent; `needed` where money moves, so that a repeat is known as one. Raises HeaderInvalid."""
     keys = request.headers.getlist(HEADER)
     if not keys and needed:
-        raise HeaderInvalid(f"money moves here: the header {HEADER} is needed", facts={"header": HEADER})
+        said = f"money moves here: send the header {HEADER} with a text of your own, the same if you repeat this"
+        raise HeaderInvalid(said, facts={"header": HEADER})
     if not keys:
         return None
     if len(keys) > 1 or not _KEY.fullmatch(keys[0]):

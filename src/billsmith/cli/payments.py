@@ -37,12 +37,17 @@ def list_unknown(tenant: TenantOption = None, as_json: JsonOption = False) -> No
     if not found:
         screen.print("[green]✓[/green] the outcome of every payment is known")
         return
-    table = Table("attempt", "kind", "payment", "amount", "since", "asked", "asked again", box=None)
+    table = Table(box=None)
+    table.add_column("attempt of payment", no_wrap=True)  # whole, to be copied
+    table.add_column("kind")
+    table.add_column("amount", no_wrap=True)
+    table.add_column("since")
+    table.add_column("asked")
     for one in found:
-        again = one.next_check_at and f"{one.next_check_at:%Y-%m-%d %H:%M}"
+        again = f"again {one.next_check_at:%Y-%m-%d %H:%M}" if one.next_check_at else "never again"
         amount = f"{show_amount(one.amount, one.currency)} {one.currency}"
         since = f"{one.created_at:%Y-%m-%d %H:%M}"
-        table.add_row(one.id, one.kind, one.payment, amount, since, f"{one.checks} times", again or "never")
+        table.add_row(f"{one.id}\n{one.payment}", one.kind, amount, since, f"{one.checks} times, {again}")
     screen.print(table)
     screen.print("Look each up at the gateway, then: billsmith payments resolve ATTEMPT --help")
 

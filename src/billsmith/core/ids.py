@@ -103,7 +103,7 @@ def find_id(kind: str, text: str) -> UUID:
     try:
         return read_id(kind, text)
     except MalformedId as error:
-        raise NotFound(f"there is no {in_words(kind)} {text[:60]!r}") from error
+        raise NotFound(f"there is no {in_words(kind)} {text[:60]!r}; its id begins with {PREFIXES[kind]}_") from error
 
 
 def in_words(kind: str) -> str:

@@ -60,6 +60,11 @@ class ProgramConnection(asyncpg.Connection):
 class ProgramPool(asyncpg.Pool):
     """What is read outside a transaction names an outage as transactions do: DatabaseUnavailable."""
 
+    async def release(self, connection: Any, **options: Any) -> None:
+        """Hand a connection back; one that is lost while it is handed back is gone already, and that is no error."""
+        with contextlib.suppress(asyncpg.InternalClientError):
+            await super().release(connection, **options)
+
     async def execute(self, *args: Any, **options: Any) -> str:
         with outage_named():
             return await super().execute(*args, **options)

@@ -19,12 +19,14 @@ from billsmith.core.payments.methods import GatewayAccount
 from billsmith.core.tenants import Tenant
 from billsmith.errors import Invalid
 from billsmith.gateways import calling, port
+from billsmith.gateways.registry import NoSuchGateway
 from billsmith.store import tenants as tenant_rows
 from billsmith.store.money import gateway_events as event_rows
 from billsmith.store.money import payment_methods as method_rows
 from billsmith.store.money.gateway_events import PullDue, Told
 from billsmith.store.pool import Connection
 from billsmith.store.transaction import no_transaction_open, transact
+from billsmith.vault import SecretNotOpenable
 
 SWEEP = 100
 PULL_EVERY = timedelta(minutes=15)
@@ -96,8 +98,11 @@ async def pull_account(context: Context, call: Call, account: GatewayAccount) ->
     """Ask one gateway what has changed since it was last asked, and look into it; how many events were news."""
     next_pull_at = context.clock.wall() + PULL_EVERY
     await event_rows.pulled(context.pool, account.tenant_id, account.id, None, next_pull_at)  # also if this fails
-    gateway = context.gateways.gateway(account.gateway)
-    opened = opened_account(context, call.tenant, account)
+    try:
+        gateway = context.gateways.gateway(account.gateway)
+        opened = opened_account(context, call.tenant, account)
+    except (NoSuchGateway, SecretNotOpenable):  # its attempts and "test connection" tell of it; nothing is lost here
+        return 0
     at = context.clock.of(call.tenant)
     if not calling.capabilities_of(gateway, opened).lists_changes:
         await event_rows.pulled(context.pool, account.tenant_id, account.id, at, next_pull_at)
