@@ -28,6 +28,9 @@ RefundId = NewType("RefundId", UUID)
 CreditNoteId = NewType("CreditNoteId", UUID)
 WriteOffId = NewType("WriteOffId", UUID)
 DisputeId = NewType("DisputeId", UUID)
+PlanVersionId = NewType("PlanVersionId", UUID)
+SubscriptionId = NewType("SubscriptionId", UUID)
+GroupId = NewType("GroupId", UUID)
 
 SHARD_BITS = 10
 SHARDS = 1 << SHARD_BITS
@@ -51,6 +54,9 @@ PREFIXES = {
     "credit_note": "cn",
     "write_off": "wo",
     "dispute": "dis",
+    "plan_version": "pv",
+    "subscription": "sub",
+    "group": "grp",
     "request": "req",
 }
 

@@ -205,6 +205,8 @@ CREATE TABLE customers (
     version integer NOT NULL,
     created_at timestamptz NOT NULL,
     deleted_at timestamptz,
+    next_bill_at timestamptz,         -- the earliest of its subscriptions: when a run next has something to do
+    bill_parked_because text,         -- why runs leave it out until somebody looks; others are billed
     PRIMARY KEY (shard, id),
     FOREIGN KEY (shard, parent_id) REFERENCES customers (shard, id),
     CHECK (parent_id IS DISTINCT FROM id)
@@ -213,6 +215,8 @@ CREATE INDEX customers_list ON customers (tenant_id, id DESC);                  
 CREATE INDEX customers_children ON customers (shard, parent_id) WHERE parent_id IS NOT NULL;  -- the children of a parent
 CREATE INDEX customers_number_prefix ON customers (tenant_id, number_prefix) WHERE number_prefix IS NOT NULL;  -- no two alike
 CREATE INDEX customers_labels ON customers USING gin (labels) WHERE labels <> '{}';     -- tags and metadata filters
+CREATE INDEX customers_bill_due ON customers (next_bill_at, id) WHERE next_bill_at IS NOT NULL;  -- wake-up
+CREATE INDEX customers_bill_parked ON customers (tenant_id, id) WHERE bill_parked_because IS NOT NULL;  -- whom a person has to look at
 
 -- A customer's external id is unique per tenant; customers live in shards, so the names have a table of their own.
 CREATE TABLE customer_external_ids (
@@ -315,6 +319,7 @@ CREATE TABLE invoices (
     created_at timestamptz NOT NULL,
     finalised_at timestamptz,
     settled_at timestamptz,           -- * when the balance became zero
+    finalise_at timestamptz,          -- of a draft: when it finalises itself
     balance_minor bigint NOT NULL GENERATED ALWAYS AS (
         CASE WHEN finalised_at IS NULL THEN 0 ELSE
             total_minor - paid_minor - credit_applied_minor - credit_noted_minor - written_off_minor - voided_minor
@@ -340,6 +345,7 @@ CREATE INDEX invoices_owed ON invoices (shard, customer_id, due_on, id) WHERE st
 CREATE UNIQUE INDEX invoices_external_id ON invoices (shard, customer_id, external_id) WHERE external_id IS NOT NULL;  -- a repeat is refused, naming the first
 CREATE INDEX invoices_labels ON invoices USING gin (labels) WHERE labels <> '{}';              -- tags and metadata filters
 
+CREATE INDEX invoices_finalise_due ON invoices (finalise_at) WHERE finalise_at IS NOT NULL;    -- wake-up
 CREATE INDEX invoices_collect_due ON invoices (next_collect_at) WHERE next_collect_at IS NOT NULL;  -- wake-up
 CREATE INDEX invoices_parked ON invoices (tenant_id, id) WHERE collection_reason = 'parked';  -- what could not even be tried
 CREATE INDEX invoices_adjusting ON invoices (shard, adjusts_id) WHERE adjusts_id IS NOT NULL;  -- what corrects an invoice upwards
@@ -706,6 +712,151 @@ CREATE TABLE credit_draws (
 );
 CREATE INDEX credit_draws_of_invoice ON credit_draws (shard, invoice_id);                        -- what comes back when it is voided
 
+--------------------------------------------------------------------------------------------------------- the catalogue
+
+-- One row per tenant that has a catalogue: its rules, and the version that every change of it raises. Its lock.
+CREATE TABLE catalogs (
+    tenant_id uuid PRIMARY KEY REFERENCES tenants,
+    version integer NOT NULL,
+    rules jsonb NOT NULL              -- core/catalog/rules.py: Rules
+);
+
+CREATE TABLE products (
+    tenant_id uuid NOT NULL REFERENCES tenants,
+    code text NOT NULL,
+    name text NOT NULL,
+    kind text NOT NULL CHECK (kind IN ('base', 'add_on', 'standalone')),
+    add_ons text[] NOT NULL,          -- of a base: the add-on products that its subscribers may have
+    metadata jsonb NOT NULL,
+    PRIMARY KEY (tenant_id, code)
+);
+
+CREATE TABLE plans (
+    tenant_id uuid NOT NULL REFERENCES tenants,
+    code text NOT NULL,
+    retired_at timestamptz,           -- takes no new subscribers since then, and keeps those it has
+    PRIMARY KEY (tenant_id, code)
+);
+
+-- A plan as it is sold from a day on. Append-only: subscribers stand on it.
+CREATE TABLE plan_versions (
+    tenant_id uuid NOT NULL,
+    id uuid NOT NULL,
+    plan text NOT NULL,
+    version integer NOT NULL CHECK (version >= 1),
+    product text NOT NULL,
+    name text NOT NULL,
+    price_list text NOT NULL,
+    direction text NOT NULL CHECK (direction IN ('charge', 'payout')),
+    phases jsonb NOT NULL,            -- core/catalog/plans.py: Phase, with its charges and prices
+    effective_on date NOT NULL,
+    moves text NOT NULL CHECK (moves IN ('keep', 'at_date', 'at_renewal')),  -- what becomes of the subscribers of the version before
+    moves_on date,
+    metadata jsonb NOT NULL,
+    PRIMARY KEY (tenant_id, id),
+    UNIQUE (tenant_id, plan, version),
+    FOREIGN KEY (tenant_id, plan) REFERENCES plans (tenant_id, code),
+    FOREIGN KEY (tenant_id, product) REFERENCES products (tenant_id, code),
+    CHECK ((moves = 'at_date') = (moves_on IS NOT NULL))
+);
+
+------------------------------------------------------------------------------------------------------- subscriptions
+
+CREATE TABLE subscriptions (
+    shard smallint NOT NULL,
+    id uuid NOT NULL,
+    tenant_id uuid NOT NULL,
+    customer_id uuid NOT NULL,
+    group_id uuid NOT NULL,           -- a base plan with its add-ons; a standalone one alone
+    external_id text,
+    product_kind text NOT NULL CHECK (product_kind IN ('base', 'add_on', 'standalone')),
+    status text NOT NULL CHECK (status IN ('pending', 'trialing', 'active', 'paused', 'cancelled', 'expired')),
+    plan_version_id uuid NOT NULL,
+    phase smallint,                   -- of that version, from 0; null before the start
+    currency text NOT NULL CHECK (length(currency) = 3),
+    quantity numeric NOT NULL CHECK (quantity >= 0),
+    starts_on date NOT NULL,          -- the first day that is billed
+    ends_on date,                     -- the first day that is no longer billed, once that is known
+    billed_through_on date,           -- days before were billed elsewhere
+    charged_through jsonb NOT NULL,   -- {charge: day}: up to where each recurring charge is on lines
+    rework_from_on date,              -- from here on what should exist is compared with what does; null: plain renewals
+    next_bill_on date,                -- when it next needs a run by itself; null: never again
+    next_change_at timestamptz,       -- when its status, phase or plan next changes by itself
+    metadata jsonb NOT NULL,
+    tags text[] NOT NULL,
+    labels bigint[] NOT NULL,
+    version integer NOT NULL,
+    created_at timestamptz NOT NULL,
+    PRIMARY KEY (shard, id),
+    FOREIGN KEY (shard, customer_id) REFERENCES customers (shard, id)
+);
+CREATE INDEX subscriptions_list ON subscriptions (tenant_id, id DESC);                          -- GET /v1/subscriptions
+CREATE INDEX subscriptions_of_customer ON subscriptions (shard, customer_id, id DESC);          -- … of one customer, and a run
+CREATE INDEX subscriptions_of_group ON subscriptions (shard, group_id);                         -- a base with its add-ons
+CREATE INDEX subscriptions_of_version ON subscriptions (tenant_id, plan_version_id, id);        -- whom a new version of a plan moves
+CREATE UNIQUE INDEX subscriptions_external_id ON subscriptions (shard, customer_id, external_id) WHERE external_id IS NOT NULL;
+CREATE INDEX subscriptions_labels ON subscriptions USING gin (labels) WHERE labels <> '{}';     -- tags and metadata filters
+CREATE INDEX subscriptions_change_due ON subscriptions (next_change_at) WHERE next_change_at IS NOT NULL;  -- wake-up
+
+-- The timeline: what was asked for, dated. Rows are added, and undone until they take effect; never rewritten.
+CREATE TABLE subscription_changes (
+    shard smallint NOT NULL,
+    subscription_id uuid NOT NULL,
+    position integer NOT NULL CHECK (position >= 1),
+    tenant_id uuid NOT NULL,
+    kind text NOT NULL CHECK (kind IN ('created', 'plan_changed', 'quantity_changed', 'bill_day_changed', 'paused', 'resumed', 'cancelled', 'transferred')),
+    entitlement_at timestamptz,       -- null: leaves entitlement alone
+    billing_on date,                  -- null: leaves billing alone
+    plan_version_id uuid,
+    aligned_on date,                  -- from which day the plan's phases are counted
+    bill_alignment text CHECK (bill_alignment IN ('account', 'group', 'subscription')),
+    quantity numeric,
+    prices jsonb,                     -- prices of its own by charge code, in place of the plan's
+    bill_cycle_day smallint CHECK (bill_cycle_day BETWEEN 1 AND 31),
+    made_at timestamptz NOT NULL,
+    undone_at timestamptz,
+    PRIMARY KEY (shard, subscription_id, position)
+);
+
+-- Which days of which charge a line covers. Bulk-loaded: no foreign key; verify checks that each has its line.
+CREATE TABLE coverage (
+    shard smallint NOT NULL,
+    subscription_id uuid NOT NULL,
+    charge text NOT NULL,             -- its code
+    period_start_on date NOT NULL,
+    revision smallint NOT NULL,       -- from 0: how many earlier lines of this charge start on that day
+    tenant_id uuid NOT NULL,
+    invoice_id uuid NOT NULL,
+    line_no integer NOT NULL,
+    kind text NOT NULL CHECK (kind IN ('recurring', 'fixed')),
+    period_end_on date,               -- null: fixed, in a phase without an end
+    plan_version_id uuid NOT NULL,
+    phase smallint NOT NULL,
+    quantity numeric NOT NULL,
+    unit_price numeric NOT NULL,
+    amount_minor bigint NOT NULL,     -- before discount and tax, as on the line
+    released_at timestamptz,          -- its invoice is void, and its days are to be billed again
+    PRIMARY KEY (shard, subscription_id, charge, period_start_on, revision)
+);
+CREATE INDEX coverage_of_invoice ON coverage (shard, invoice_id, line_no);                      -- what a line is for; what a void releases
+
+-- What of a covering line was given back: each row is a line of kind proration_credit.
+CREATE TABLE give_backs (
+    shard smallint NOT NULL,
+    invoice_id uuid NOT NULL,
+    line_no integer NOT NULL,
+    tenant_id uuid NOT NULL,
+    subscription_id uuid NOT NULL,
+    corrects_invoice_id uuid NOT NULL,
+    corrects_line_no integer NOT NULL,
+    period_start_on date NOT NULL,    -- the days given back
+    period_end_on date NOT NULL,
+    amount_minor bigint NOT NULL CHECK (amount_minor <= 0),
+    released_at timestamptz,          -- its invoice is void: the line that it corrected covers its days again
+    PRIMARY KEY (shard, invoice_id, line_no)
+);
+CREATE INDEX give_backs_of_line ON give_backs (shard, corrects_invoice_id, corrects_line_no);   -- what is left of a line
+
 -------------------------------------------------------------------------------------------------------------- events
 
 -- Facts, each about one object at one version, written in the transaction that made it. Append-only.
@@ -750,4 +901,4 @@ CREATE TABLE event_series (
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO billsmith_program;
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO billsmith_program;
-REVOKE UPDATE, DELETE ON transfers, events, event_numbers, invoice_numbers, credit_note_numbers, credit_notes, party_snapshots, causes FROM billsmith_program;
+REVOKE UPDATE, DELETE ON transfers, events, event_numbers, invoice_numbers, credit_note_numbers, credit_notes, party_snapshots, causes, plan_versions FROM billsmith_program;
