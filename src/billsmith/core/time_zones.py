@@ -1,6 +1,6 @@
 """Local days: which day it is in a time zone, and which time zones there are."""
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time
 from functools import cache
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -35,3 +35,8 @@ def time_zone(name: str, pointer: str = "/time_zone") -> str:
 def local_day(at: datetime, zone: str) -> date:
     """The date that it is in `zone` at the instant `at`."""
     return at.astimezone(ZoneInfo(zone)).date()
+
+
+def local_midnight(on: date, zone: str) -> datetime:
+    """The instant at which a day begins in `zone`; where clocks skip midnight, the moment they do so."""
+    return datetime.combine(on, time.min, ZoneInfo(zone)).astimezone(UTC)
