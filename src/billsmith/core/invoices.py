@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 
 from billsmith.core.discounts import Discount
-from billsmith.core.ids import CustomerId, InvoiceId, PaymentMethodId, SnapshotId, TenantId, show_id
+from billsmith.core.ids import CustomerId, InvoiceId, PaymentMethodId, SnapshotId, SubscriptionId, TenantId, show_id
 from billsmith.core.parties import Party
 from billsmith.core.payments.policy import CollectionPolicy
 from billsmith.core.payments.results import Decline
@@ -115,6 +115,12 @@ class Line(msgspec.Struct, frozen=True, gc=False):
     period_start_on: date | None
     period_end_on: date | None
     time_zone: str | None
+    share: str | None = None
+    """Of a piece of a period: which part of the price it costs, "22/31". None: all of it."""
+    subscription_id: SubscriptionId | None = None
+    corrects_invoice_id: InvoiceId | None = None
+    """Of a proration credit: the line of which it gives back the unused part."""
+    corrects_line_no: int | None = None
 
 
 class Invoice(msgspec.Struct, frozen=True, gc=False):
@@ -173,6 +179,10 @@ class Invoice(msgspec.Struct, frozen=True, gc=False):
     created_at: datetime
     finalised_at: datetime | None
     settled_at: datetime | None
+    finalise_at: datetime | None = None
+    """Of a draft that a run made: when it finalises itself."""
+    unrecoverable_minor: int = 0
+    """What of `written_off_minor` later documents absorbed, giving back what was never paid."""
 
     @property
     def has_live_attempt(self) -> bool:
@@ -185,6 +195,11 @@ class Invoice(msgspec.Struct, frozen=True, gc=False):
     def balance_minor(self) -> int:
         """What is still owed; zero on a draft."""
         return 0 if self.finalised_at is None else self.total_minor - self.accounted_for_minor
+
+    @property
+    def recoverable_minor(self) -> int:
+        """What was written off and can still be reversed, recovered or corrected."""
+        return self.written_off_minor - self.unrecoverable_minor
 
     @property
     def accounted_for_minor(self) -> int:

@@ -64,7 +64,7 @@ _SETTLED = (
     "status", "collection_state", "paid_minor", "credit_applied_minor", "credit_noted_minor", "written_off_minor",
     "voided_minor", "moved_to_credit_minor", "absorbed_minor", "refunded_minor", "payment_method_id",
     "collection_policy", "next_collect_at", "attempt_count", "collection_reason", "last_decline", "revised_by_id",
-    "rebill", "version", "settled_at",
+    "rebill", "version", "settled_at", "unrecoverable_minor",
 )  # fmt: skip
 
 

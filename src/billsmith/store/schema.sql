@@ -320,6 +320,7 @@ CREATE TABLE invoices (
     finalised_at timestamptz,
     settled_at timestamptz,           -- * when the balance became zero
     finalise_at timestamptz,          -- of a draft: when it finalises itself
+    unrecoverable_minor bigint NOT NULL,  -- * what of written_off_minor later documents absorbed
     balance_minor bigint NOT NULL GENERATED ALWAYS AS (
         CASE WHEN finalised_at IS NULL THEN 0 ELSE
             total_minor - paid_minor - credit_applied_minor - credit_noted_minor - written_off_minor - voided_minor
@@ -328,6 +329,7 @@ CREATE TABLE invoices (
     PRIMARY KEY (shard, id),
     FOREIGN KEY (shard, customer_id) REFERENCES customers (shard, id),
     CONSTRAINT invoices_balance_not_negative CHECK (balance_minor >= 0),
+    CONSTRAINT invoices_unrecoverable_within_written_off CHECK (unrecoverable_minor BETWEEN 0 AND written_off_minor),
     CONSTRAINT invoices_refunded_within_paid CHECK (refunded_minor <= paid_minor),
     CHECK (total_minor = net_minor + tax_minor),
     CHECK ((status = 'draft') = (finalised_at IS NULL)),
@@ -374,6 +376,10 @@ CREATE TABLE invoice_lines (
     period_start_on date,             -- half-open, local dates in `time_zone`
     period_end_on date,
     time_zone text,                   -- the zone the period was meant in
+    share text,                       -- of a piece of a period: which part of the price it costs, '22/31'
+    subscription_id uuid,             -- what it was billed for
+    corrects_invoice_id uuid,         -- proration_credit: the line of which it gives back the unused part
+    corrects_line_no integer,
     PRIMARY KEY (shard, invoice_id, line_no),
     CHECK (total_minor = net_minor + tax_minor),
     CHECK (tax_inclusive OR net_minor = amount_minor - discount_minor),

@@ -272,7 +272,7 @@ async def _allocate(
         invoice = locked[one.invoice_id]
         linkable(payment, invoice)
         left = payment.amount_minor - payment.allocated_minor
-        amount = min(left, invoice.balance_minor + invoice.written_off_minor)
+        amount = min(left, invoice.balance_minor + invoice.recoverable_minor)
         if one.amount_minor is not None:
             if not 0 < one.amount_minor <= amount:
                 raise AllocationRefused(
@@ -309,7 +309,7 @@ async def _link(
             raise AllocationRefused("this invoice is another customer's", pointer=f"/invoices/{position}/invoice")
         decision = books.of(invoice.customer_id)
         on = today_of(decision.standing.customer, cause.caused_at)
-        owed = invoice.balance_minor + invoice.written_off_minor
+        owed = invoice.balance_minor + invoice.recoverable_minor
         left = owed if one.amount_minor is None else one.amount_minor
         free = [c for c in decision.standing.credits if c.payment_id == payment.id and c.source == "payment"]
         if one.amount_minor is not None and not 0 < left <= min(owed, sum(c.remaining_minor for c in free)):
@@ -319,7 +319,7 @@ async def _link(
             )
         for credit in free:
             current = _latest_invoice(decision, invoice)
-            part = min(left, credit.remaining_minor, current.balance_minor + current.written_off_minor)
+            part = min(left, credit.remaining_minor, current.balance_minor + current.recoverable_minor)
             if part == 0:
                 continue
             decision, payment, used = allocated(

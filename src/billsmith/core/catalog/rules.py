@@ -3,19 +3,23 @@
 Rule: docs/rules/catalogue-rules.md
 """
 
-from typing import Literal
+from typing import Literal, TypeVar, cast
 
 import msgspec
 
-from billsmith.core.catalog.plans import PhaseKind, Plan, Product, ProductKind
+from billsmith.core.catalog.plans import PhaseKind, Plan, PlanVersion, Product, ProductKind
 from billsmith.core.cycles.lengths import Length
 
 Policy = Literal["immediate", "end_of_term", "start_of_term", "illegal"]
 """When a change or cancel takes effect. `end_of_term`: on the charged-through date, or now if nothing is charged ahead."""
 PhaseAlignment = Literal["start_of_group", "start_of_subscription", "change_of_plan", "current_phase"]
 """From when the phases of a new or changed plan are counted."""
+CreateAlignment = Literal["start_of_group", "start_of_subscription"]
+"""The same where a subscription begins: there is no plan before."""
 BillAlignment = Literal["account", "group", "subscription"]
 """Whose bill cycle day counts: the customer's, the base subscription's, its own."""
+
+T = TypeVar("T")
 
 
 class Side(msgspec.Struct, frozen=True, gc=False):
@@ -61,3 +65,71 @@ class Catalog(msgspec.Struct, frozen=True):
     plans: dict[str, Plan]
     rules: Rules
     version: int = 0
+
+
+class Traits(msgspec.Struct, frozen=True, gc=False):
+    """What conditions look at in a plan."""
+
+    product: str
+    category: ProductKind
+    length: Length | None
+    price_list: str
+    plan: str
+
+
+def traits(version: PlanVersion, category: ProductKind) -> Traits:
+    """What conditions look at in this plan, whose product is of that kind."""
+    return Traits(version.product, category, recurs_every(version), version.price_list, version.plan)
+
+
+def recurs_every(version: PlanVersion) -> Length | None:
+    """How often the plan is billed: the length of the first recurring charge of its last phase that has one."""
+    lengths = (
+        charge.length for phase in reversed(version.phases) for charge in phase.charges if charge.length is not None
+    )
+    return next(lengths, None)
+
+
+def change_policy(rules: Rules, of: Traits, to: Traits, phase: PhaseKind | None) -> Policy:
+    """When a change of plan takes effect."""
+    return cast(Policy, decided(rules.change_policy, of, to, phase) or "end_of_term")
+
+
+def cancel_policy(rules: Rules, of: Traits, phase: PhaseKind | None) -> Policy:
+    """When a cancel takes effect."""
+    return cast(Policy, decided(rules.cancel_policy, of, None, phase) or "end_of_term")
+
+
+def create_alignment(rules: Rules, of: Traits) -> CreateAlignment:
+    """From when the phases of a new subscription are counted."""
+    return cast(CreateAlignment, decided(rules.create_alignment, of, None, None) or "start_of_group")
+
+
+def change_alignment(rules: Rules, of: Traits, to: Traits, phase: PhaseKind | None) -> PhaseAlignment:
+    """From when the phases of the plan that is changed to are counted."""
+    return cast(PhaseAlignment, decided(rules.change_alignment, of, to, phase) or "start_of_subscription")
+
+
+def bill_alignment(rules: Rules, of: Traits, phase: PhaseKind | None) -> BillAlignment:
+    """Whose bill cycle day counts for a plan, in the phase that it begins with."""
+    return cast(BillAlignment, decided(rules.bill_alignment, of, None, phase) or "account")
+
+
+def price_list_for(rules: Rules, of: Traits) -> str:
+    """From which price list the plan is taken, where a product alone is changed to: by default the same."""
+    return decided(rules.price_list, of, None, None) or of.price_list
+
+
+def decided(cases: tuple[Case, ...], of: Traits, to: Traits | None, phase: PhaseKind | None) -> str | None:
+    """What the first case says whose conditions all hold; None where there is none."""
+    return next((case.then for case in cases if _holds(case, of, to, phase)), None)
+
+
+def _holds(case: Case, of: Traits, to: Traits | None, phase: PhaseKind | None) -> bool:
+    in_phase = case.phase is None or case.phase == phase
+    return in_phase and _fits(case.of, of) and (to is None or _fits(case.to, to))
+
+
+def _fits(side: Side, plan: Traits) -> bool:
+    wanted = msgspec.structs.asdict(side)
+    return all(value is None or value == getattr(plan, name) for name, value in wanted.items())

@@ -128,7 +128,7 @@ def allocated(
     `from_credit`: the money had come in earlier and was credit since. Gives back the payment and what was used.
     """
     before = invoice
-    recovered = min(invoice.written_off_minor, max(0, amount_minor - invoice.balance_minor))
+    recovered = min(invoice.recoverable_minor, max(0, amount_minor - invoice.balance_minor))
     used = min(amount_minor, invoice.balance_minor + recovered)
     if used == 0:
         return decision, payment, 0

@@ -121,7 +121,7 @@ def credited(
         raise CorrectionRefused("a charge of this invoice is under way; wait for what becomes of it")
     total = sum(line.total_minor for line in lines)
     owed = min(total, invoice.balance_minor)
-    absorbed = min(total - owed, invoice.written_off_minor)
+    absorbed = min(total - owed, invoice.recoverable_minor)
     paid = total - owed - absorbed
     if paid > _creditable(corrected):
         raise CorrectionRefused("more than what was owed, written off or paid would be taken back")

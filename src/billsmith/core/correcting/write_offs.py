@@ -91,11 +91,12 @@ def write_offs_reversed(
 def write_off_undone(decision: Decision, invoice: Invoice, write_off: WriteOff, on: date, at: datetime) -> Decision:
     """What still stands of a write-off is owed again; credit is drawn on it, collection waits to be asked for.
 
-    Raises CorrectionRefused.
+    What a later document absorbed stays written off. Raises CorrectionRefused.
     """
-    if write_off.left_minor == 0:
+    amount = min(write_off.left_minor, invoice.recoverable_minor)
+    if amount == 0:
         raise CorrectionRefused("nothing is left of this write-off")
-    decision, changed = write_offs_reversed(decision, invoice, [write_off], write_off.left_minor, on)
+    decision, changed = write_offs_reversed(decision, invoice, [write_off], amount, on)
     changed = replace(changed, version=invoice.version + 1)
     if invoice.status == "uncollectible":
         plan = {} if invoice.has_live_attempt else {"collection_state": "stopped", "collection_reason": "reopened"}

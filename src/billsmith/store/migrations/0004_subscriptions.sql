@@ -140,7 +140,16 @@ ALTER TABLE customers ADD COLUMN next_bill_at timestamptz, ADD COLUMN bill_parke
 CREATE INDEX customers_bill_due ON customers (next_bill_at, id) WHERE next_bill_at IS NOT NULL;
 CREATE INDEX customers_bill_parked ON customers (tenant_id, id) WHERE bill_parked_because IS NOT NULL;
 
-ALTER TABLE invoices ADD COLUMN finalise_at timestamptz;
+ALTER TABLE invoices
+    ADD COLUMN finalise_at timestamptz,
+    ADD COLUMN unrecoverable_minor bigint NOT NULL DEFAULT 0,
+    ADD CONSTRAINT invoices_unrecoverable_within_written_off CHECK (unrecoverable_minor BETWEEN 0 AND written_off_minor);
+ALTER TABLE invoices ALTER COLUMN unrecoverable_minor DROP DEFAULT;
+ALTER TABLE invoice_lines
+    ADD COLUMN share text,
+    ADD COLUMN subscription_id uuid,
+    ADD COLUMN corrects_invoice_id uuid,
+    ADD COLUMN corrects_line_no integer;
 CREATE INDEX invoices_finalise_due ON invoices (finalise_at) WHERE finalise_at IS NOT NULL;
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON catalogs, products, plans, plan_versions, subscriptions, subscription_changes, coverage, give_backs TO billsmith_program;

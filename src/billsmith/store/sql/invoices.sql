@@ -4,19 +4,22 @@ INSERT INTO invoices (shard, labels, id, tenant_id, customer_id, status, collect
     period_start_on, period_end_on, terms_days, issued_on, due_on, line_count, net_minor, tax_minor, total_minor, paid_minor, credit_applied_minor,
     credit_noted_minor, written_off_minor, voided_minor, moved_to_credit_minor, absorbed_minor, refunded_minor, payment_method_id, collection_policy,
     statement_text, next_collect_at, attempt_count, collection_reason, last_decline, adjusts_id, revises_id, revised_by_id, rebill, metadata, tags,
-    seller_snapshot_id, buyer_snapshot_id, version, created_at, finalised_at, settled_at)
+    seller_snapshot_id, buyer_snapshot_id, version, created_at, finalised_at, settled_at, finalise_at, unrecoverable_minor)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30,
-    $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42, $43, $44, $45, $46, $47, $48, $49);
+    $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42, $43, $44, $45, $46, $47, $48, $49, $50, $51);
 
 -- name: insert_lines
 -- A few, as JSON; many are copied.
 INSERT INTO invoice_lines (shard, invoice_id, line_no, tenant_id, kind, description, category, quantity, unit, unit_price, volume, amount_minor, discount_minor,
-    discount_percent, tax_percent, tax_inclusive, net_minor, tax_minor, total_minor, period_start_on, period_end_on, time_zone)
+    discount_percent, tax_percent, tax_inclusive, net_minor, tax_minor, total_minor, period_start_on, period_end_on, time_zone, share,
+    subscription_id, corrects_invoice_id, corrects_line_no)
 SELECT shard, invoice_id, line_no, tenant_id, kind, description, category, quantity, unit, unit_price, volume, amount_minor, discount_minor,
-    discount_percent, tax_percent, tax_inclusive, net_minor, tax_minor, total_minor, period_start_on, period_end_on, time_zone
+    discount_percent, tax_percent, tax_inclusive, net_minor, tax_minor, total_minor, period_start_on, period_end_on, time_zone, share,
+    subscription_id, corrects_invoice_id, corrects_line_no
 FROM json_to_recordset($1::json) AS new (shard smallint, invoice_id uuid, line_no integer, tenant_id uuid, kind text, description text, category text, quantity numeric, unit text,
     unit_price numeric, volume text, amount_minor bigint, discount_minor bigint, discount_percent numeric, tax_percent numeric,
-    tax_inclusive boolean, net_minor bigint, tax_minor bigint, total_minor bigint, period_start_on date, period_end_on date, time_zone text);
+    tax_inclusive boolean, net_minor bigint, tax_minor bigint, total_minor bigint, period_start_on date, period_end_on date, time_zone text,
+    share text, subscription_id uuid, corrects_invoice_id uuid, corrects_line_no integer);
 
 -- name: get_invoices
 -- With what is printed beside the invoice's own columns: its number, seller and buyer.
@@ -24,7 +27,7 @@ SELECT invoices.id, invoices.tenant_id, customer_id, status, collection_state, d
     period_end_on, terms_days, issued_on, due_on, line_count, net_minor, tax_minor, total_minor, paid_minor, credit_applied_minor, credit_noted_minor,
     written_off_minor, voided_minor, moved_to_credit_minor, absorbed_minor, refunded_minor, invoices.payment_method_id, invoices.collection_policy, statement_text,
     next_collect_at, attempt_count, collection_reason, last_decline, adjusts_id, revises_id, revised_by_id, rebill, metadata, tags, seller_snapshot_id, buyer_snapshot_id, version, created_at,
-    finalised_at, settled_at,
+    finalised_at, settled_at, finalise_at, unrecoverable_minor,
     number, seller.party AS seller, buyer.party AS buyer
 FROM unnest($2::smallint[], $3::uuid[]) AS wanted (shard, id)
 JOIN invoices ON invoices.shard = wanted.shard AND invoices.id = wanted.id
@@ -39,11 +42,12 @@ SELECT invoices.id, invoices.tenant_id, customer_id, status, collection_state, d
     period_end_on, terms_days, issued_on, due_on, line_count, net_minor, tax_minor, total_minor, paid_minor, credit_applied_minor, credit_noted_minor,
     written_off_minor, voided_minor, moved_to_credit_minor, absorbed_minor, refunded_minor, invoices.payment_method_id, invoices.collection_policy, statement_text,
     next_collect_at, attempt_count, collection_reason, last_decline, adjusts_id, revises_id, revised_by_id, rebill, metadata, tags, seller_snapshot_id, buyer_snapshot_id, version, created_at,
-    finalised_at, settled_at,
+    finalised_at, settled_at, finalise_at, unrecoverable_minor,
     number, seller.party AS seller, buyer.party AS buyer,
     ARRAY (
         SELECT ROW (kind, description, category, quantity, unit, unit_price, volume, amount_minor, discount_minor, discount_percent, tax_percent,
-            tax_inclusive, net_minor, tax_minor, total_minor, period_start_on, period_end_on, time_zone)
+            tax_inclusive, net_minor, tax_minor, total_minor, period_start_on, period_end_on, time_zone, share,
+            subscription_id, corrects_invoice_id, corrects_line_no)
         FROM invoice_lines AS lines WHERE lines.tenant_id = $1 AND lines.shard = $2 AND lines.invoice_id = $3 ORDER BY line_no
     ) AS lines
 FROM invoices
@@ -58,7 +62,7 @@ SELECT invoices.id, invoices.tenant_id, customer_id, status, collection_state, d
     period_end_on, terms_days, issued_on, due_on, line_count, net_minor, tax_minor, total_minor, paid_minor, credit_applied_minor, credit_noted_minor,
     written_off_minor, voided_minor, moved_to_credit_minor, absorbed_minor, refunded_minor, invoices.payment_method_id, invoices.collection_policy, statement_text,
     next_collect_at, attempt_count, collection_reason, last_decline, adjusts_id, revises_id, revised_by_id, rebill, metadata, tags, seller_snapshot_id, buyer_snapshot_id, version, created_at,
-    finalised_at, settled_at
+    finalised_at, settled_at, finalise_at, unrecoverable_minor
 FROM unnest($2::smallint[], $3::uuid[]) AS wanted (shard, id)
 JOIN invoices ON invoices.shard = wanted.shard AND invoices.id = wanted.id
 WHERE tenant_id = $1
@@ -75,7 +79,7 @@ SELECT invoices.id, invoices.tenant_id, customer_id, status, collection_state, d
     period_end_on, terms_days, issued_on, due_on, line_count, net_minor, tax_minor, total_minor, paid_minor, credit_applied_minor, credit_noted_minor,
     written_off_minor, voided_minor, moved_to_credit_minor, absorbed_minor, refunded_minor, invoices.payment_method_id, invoices.collection_policy, statement_text,
     next_collect_at, attempt_count, collection_reason, last_decline, adjusts_id, revises_id, revised_by_id, rebill, metadata, tags, seller_snapshot_id, buyer_snapshot_id, version, created_at,
-    finalised_at, settled_at
+    finalised_at, settled_at, finalise_at, unrecoverable_minor
 FROM unnest($2::smallint[], $3::uuid[]) AS wanted (shard, customer)
 JOIN invoices ON invoices.shard = wanted.shard AND customer_id = wanted.customer
 WHERE tenant_id = $1 AND status = 'open' AND direction = 'charge'
@@ -97,13 +101,14 @@ SET status = changed.status, collection_state = changed.collection_state, paid_m
     refunded_minor = changed.refunded_minor, payment_method_id = changed.payment_method_id,
     collection_policy = changed.collection_policy, next_collect_at = changed.next_collect_at,
     attempt_count = changed.attempt_count, collection_reason = changed.collection_reason, last_decline = changed.last_decline,
-    revised_by_id = changed.revised_by_id, rebill = changed.rebill, version = changed.version, settled_at = changed.settled_at
+    revised_by_id = changed.revised_by_id, rebill = changed.rebill, version = changed.version, settled_at = changed.settled_at,
+    unrecoverable_minor = changed.unrecoverable_minor
 FROM unnest($2::smallint[], $3::uuid[], $4::text[], $5::text[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[],
         $11::bigint[], $12::bigint[], $13::bigint[], $14::uuid[], $15::jsonb[], $16::timestamptz[], $17::integer[], $18::text[],
-        $19::jsonb[], $20::uuid[], $21::boolean[], $22::integer[], $23::timestamptz[])
+        $19::jsonb[], $20::uuid[], $21::boolean[], $22::integer[], $23::timestamptz[], $24::bigint[])
     AS changed (shard, id, status, collection_state, paid_minor, credit_applied_minor, credit_noted_minor, written_off_minor,
         voided_minor, moved_to_credit_minor, absorbed_minor, refunded_minor, payment_method_id, collection_policy, next_collect_at,
-        attempt_count, collection_reason, last_decline, revised_by_id, rebill, version, settled_at)
+        attempt_count, collection_reason, last_decline, revised_by_id, rebill, version, settled_at, unrecoverable_minor)
 WHERE invoices.tenant_id = $1 AND invoices.shard = changed.shard AND invoices.id = changed.id;
 
 -- name: relabel_invoice
@@ -118,7 +123,8 @@ DELETE FROM invoice_lines WHERE tenant_id = $1 AND shard = $2 AND invoice_id = $
 
 -- name: get_lines_of_many
 SELECT invoice_id, kind, description, category, quantity, unit, unit_price, volume, amount_minor, discount_minor, discount_percent, tax_percent, tax_inclusive, net_minor,
-    tax_minor, total_minor, period_start_on, period_end_on, time_zone
+    tax_minor, total_minor, period_start_on, period_end_on, time_zone, share,
+    subscription_id, corrects_invoice_id, corrects_line_no
 FROM unnest($2::smallint[], $3::uuid[]) AS wanted (shard, invoice)
 JOIN invoice_lines ON invoice_lines.shard = wanted.shard AND invoice_id = wanted.invoice
 WHERE tenant_id = $1
