@@ -1,0 +1,1 @@
+"""The referee's cases: worked figures of other systems, run through the engine."""
