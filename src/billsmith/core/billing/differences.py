@@ -1,0 +1,178 @@
+"""Which days are on lines and should not be, and which should be and are not. Rule: docs/rules/corrections.md
+
+Lines are compared by their days: a day on a line with one key pays for a day that is owed with an equal key, whatever
+the bounds of the two. So moving a bill day, or a change that was taken back, corrects nothing that is paid for.
+"""
+
+from collections.abc import Hashable, Iterable, Sequence
+from datetime import date
+from fractions import Fraction
+from typing import Any
+
+import msgspec
+
+from billsmith.core.money import round_half_away
+from billsmith.core.periods import Period
+from billsmith.errors import Invalid
+
+
+class Owed(msgspec.Struct, frozen=True, gc=False):
+    """A line that should exist. `key`: what its price depends on; equal keys cost the same a day."""
+
+    key: Hashable
+    period: Period
+    amount: Fraction
+    """Of all its days, in minor units, not rounded."""
+    about: Any = None
+    """What it is for: carried along, never read here."""
+
+
+class GivenBack(msgspec.Struct, frozen=True, gc=False):
+    """Days of a line that were given back, and what for: zero or more, in minor units."""
+
+    period: Period
+    amount_minor: int
+
+
+class Billed(msgspec.Struct, frozen=True, gc=False):
+    """A line that exists, with what was corrected of it: `adjusted_minor` by hand, without days."""
+
+    key: Hashable
+    period: Period
+    amount_minor: int
+    given_back: tuple[GivenBack, ...] = ()
+    adjusted_minor: int = 0
+    about: Any = None
+
+    @property
+    def left_minor(self) -> int:
+        """What of it was not corrected yet; never on the other side of zero."""
+        left = self.amount_minor - self.adjusted_minor - sum(one.amount_minor for one in self.given_back)
+        return max(left, 0) if self.amount_minor >= 0 else min(left, 0)
+
+
+class Missing(msgspec.Struct, frozen=True, gc=False):
+    """Days to be billed: all or a part of an owed line."""
+
+    owed: Owed
+    period: Period
+    amount_minor: int
+
+
+class Superfluous(msgspec.Struct, frozen=True, gc=False):
+    """Days to be given back: all or a part of a billed line. The amount is below zero, or zero if nothing is left."""
+
+    billed: Billed
+    period: Period
+    amount_minor: int
+
+
+class Differences(msgspec.Struct, frozen=True, gc=False):
+    """What to add, each in the order of days."""
+
+    missing: tuple[Missing, ...]
+    superfluous: tuple[Superfluous, ...]
+
+
+class LinesInconsistent(Invalid):
+    """Lines and corrections that can't have come about."""
+
+    code = "lines_inconsistent"
+
+
+def differences(owed: Sequence[Owed], billed: Sequence[Billed], from_on: date = date.min) -> Differences:
+    """What should exist − what exists, for one charge of one subscription; days before `from_on` are left as they are.
+
+    A missing part of a line costs its share by days, rounded once, half away from zero. A line of nothing is never
+    given back. Raises LinesInconsistent.
+    """
+    open_days = [_kept_days(line) for line in billed]
+    missing = []
+    for line in sorted(owed, key=lambda one: one.period.start_on):
+        wanted = _from(from_on, [line.period])
+        for nth, other in enumerate(billed):
+            if wanted and other.key == line.key:
+                matched = _common(wanted, open_days[nth])
+                wanted, open_days[nth] = _without(wanted, matched), _without(open_days[nth], matched)
+        missing += [Missing(line, days, _part(line.amount, line.period, days)) for days in wanted]
+    superfluous = []
+    for line, days_left in zip(billed, open_days, strict=True):
+        if line.amount_minor:
+            superfluous += _given_back(line, _from(from_on, days_left))
+    return Differences(
+        tuple(sorted(missing, key=lambda one: one.period.start_on)),
+        tuple(sorted(superfluous, key=lambda one: one.period.start_on)),
+    )
+
+
+def remaining(billed: Iterable[Billed]) -> tuple[tuple[Billed, Period, int], ...]:
+    """What stays billed once all that was given back is taken off: by days, each part rounded once.
+
+    Raises LinesInconsistent.
+    """
+    return tuple(
+        (line, days, _part(Fraction(line.amount_minor), line.period, days))
+        for line in sorted(billed, key=lambda one: one.period.start_on)
+        for days in _kept_days(line)
+    )
+
+
+def _given_back(line: Billed, days_left: Iterable[Period]) -> list[Superfluous]:
+    found, left = [], line.left_minor
+    for days in days_left:
+        part = _part(Fraction(line.amount_minor), line.period, days)
+        part = min(part, left) if line.amount_minor > 0 else max(part, left)
+        left -= part
+        found.append(Superfluous(line, days, -part))
+    return found
+
+
+def _part(amount: Fraction, whole: Period, days: Period) -> int:
+    if days == whole:
+        return round_half_away(amount)
+    return round_half_away(amount * (days.end_on - days.start_on).days / (whole.end_on - whole.start_on).days)
+
+
+def _kept_days(line: Billed) -> list[Period]:
+    """The days of a line that were not given back."""
+    if line.period.start_on >= line.period.end_on:
+        raise LinesInconsistent(f"a line from {line.period.start_on} to {line.period.end_on} has no days")
+    kept = [line.period]
+    for one in line.given_back:
+        after = _without(kept, [one.period])
+        if _days(kept) - _days(after) != _days([one.period]):
+            raise LinesInconsistent(
+                f"the days {one.period.start_on} to {one.period.end_on} were given back twice, or never billed"
+            )
+        kept = after
+    return kept
+
+
+def _days(periods: Iterable[Period]) -> int:
+    return sum((period.end_on - period.start_on).days for period in periods)
+
+
+def _from(on: date, periods: Iterable[Period]) -> list[Period]:
+    return [Period(max(on, period.start_on), period.end_on) for period in periods if period.end_on > on]
+
+
+def _common(these: Iterable[Period], those: Iterable[Period]) -> list[Period]:
+    return [
+        Period(max(one.start_on, other.start_on), min(one.end_on, other.end_on))
+        for one in these
+        for other in those
+        if max(one.start_on, other.start_on) < min(one.end_on, other.end_on)
+    ]
+
+
+def _without(periods: Iterable[Period], taken: Iterable[Period]) -> list[Period]:
+    left = list(periods)
+    for cut in taken:
+        left = [rest for period in left for rest in _cut(period, cut)]
+    return left
+
+
+def _cut(period: Period, cut: Period) -> list[Period]:
+    before = Period(period.start_on, min(period.end_on, cut.start_on))
+    after = Period(max(period.start_on, cut.end_on), period.end_on)
+    return [rest for rest in (before, after) if rest.start_on < rest.end_on]
