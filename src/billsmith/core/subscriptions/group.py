@@ -5,7 +5,6 @@ raises, nothing has changed.
 """
 
 from datetime import date, datetime
-from typing import Any
 
 import msgspec
 from msgspec.structs import replace
@@ -120,43 +119,37 @@ def changed(
     subscription_id: SubscriptionId,
     *changes: Change,
     otherwise: FactType,
+    instead: FactType | None = None,
     undo: frozenset[int] = frozenset(),
-    **fields: Any,
 ) -> Altered:
     """The group with entries added to one timeline, and others undone by their positions.
 
-    Told is what is true now and was not before; where nothing is, `otherwise`. `fields` of the row are set as given.
+    Told is what is true now and was not before, or `instead` of that; where nothing is, `otherwise`.
     """
     group = altered.group
     timeline = member_of(group, subscription_id)
     before = state_at(timeline, group.versions, group.at, group.zone)
     last = max(change.position for change in timeline.changes)
-    added = tuple(
-        replace(change, position=last + number, made_at=group.at) for number, change in enumerate(changes, 1)
-    )
+    added = tuple(replace(change, position=last + number, made_at=group.at) for number, change in enumerate(changes, 1))
     kept = tuple(
         replace(change, undone_at=group.at) if change.position in undo else change for change in timeline.changes
     )
     undone = tuple(change for change in kept if change.position in undo)
     after = Timeline(timeline.subscription, (*kept, *added))
-    row = in_state(timeline.subscription, state_at(after, group.versions, group.at, group.zone))
+    now = state_at(after, group.versions, group.at, group.zone)
     row = replace(
-        touched(row, *(change.billing_on for change in (*added, *undone))),
+        touched(in_state(timeline.subscription, now), *(change.billing_on for change in (*added, *undone))),
         ends_on=ends_on(after, group.versions),
         next_change_at=next_change_at(after, group.versions, group.at, group.zone),
-        **fields,
     )
-    now = state_at(after, group.versions, group.at, group.zone)
     facts = []
-    for type_ in facts_between(before, now) or (otherwise,):
+    for type_ in ((instead,) if instead else facts_between(before, now)) or (otherwise,):
         row = replace(row, version=row.version + 1)
         facts.append(subscription_fact(type_, row))
     after = replace(after, subscription=row)
     return replace(
         altered,
-        group=replace(
-            group, members=tuple(after if member is timeline else member for member in group.members)
-        ),
+        group=replace(group, members=tuple(after if member is timeline else member for member in group.members)),
         facts=(*altered.facts, *facts),
         added=(*altered.added, *((subscription_id, change) for change in added)),
         undone=(*altered.undone, *((subscription_id, change) for change in undone)),

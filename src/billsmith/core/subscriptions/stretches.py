@@ -29,7 +29,10 @@ class Stretch(msgspec.Struct, frozen=True, gc=False):
     phase_no: int
     phase: Phase
     phase_starts_on: date
-    """When this instance of the phase began for this plan, pauses or not: a fixed charge is billed once for each."""
+    """When this instance of the phase began on this plan: a fixed charge is billed once for each.
+
+    Pauses, quantities, other prices and a newer version of the same plan don't begin another.
+    """
     phase_ends_on: date | None
     """Where the phase ends by the plan, whatever ends the stretch."""
     quantity: Decimal
@@ -76,7 +79,7 @@ def stretches(timeline: Timeline, versions: Versions, from_on: date = date.min) 
 
 
 def ends_on(timeline: Timeline, versions: Versions) -> date | None:
-    """The first day that is no longer billed: by a cancel, a transfer, or the end of the last phase; None: not known."""
+    """The first day that is no longer billed, by a cancel, a transfer or the last phase's end; None: not known."""
     end = timeline.subscription.starts_on
     for span in _spans(timeline, versions):
         if span.end_on is None:
@@ -87,9 +90,7 @@ def ends_on(timeline: Timeline, versions: Versions) -> date | None:
 
 def billing_terms_on(timeline: Timeline, versions: Versions, on: date) -> Stretch | None:
     """The stretch that holds a day, if it is billed."""
-    return next(
-        (stretch for stretch in stretches(timeline, versions, from_on=on) if stretch.start_on <= on), None
-    )
+    return next((stretch for stretch in stretches(timeline, versions, from_on=on) if stretch.start_on <= on), None)
 
 
 def _spans(timeline: Timeline, versions: Versions) -> Iterator[_Span]:
@@ -102,7 +103,7 @@ def _spans(timeline: Timeline, versions: Versions) -> Iterator[_Span]:
         if terms and over_on is not None and over_on < on:
             break
         ended = any(change.kind in ENDINGS for change in changes)
-        changed = _after(terms, changes, on)
+        changed = _after(terms, changes, on, versions)
         if terms and (ended or changed != terms) and starts_on < on:
             yield _Span(starts_on, on, terms)
         if ended:
@@ -122,15 +123,25 @@ def _billing_changes(timeline: Timeline) -> list[tuple[date, Change]]:
     return sorted(dated, key=lambda entry: (entry[0], entry[1].position))
 
 
-def _after(terms: _Terms | None, changes: list[Change], on: date) -> _Terms:
+def _after(before: _Terms | None, changes: list[Change], on: date, versions: Versions) -> _Terms:
     """The terms once the changes of one day are made: of two that say the same thing the later counts."""
-    was_paused = terms is not None and terms.paused
+    terms = before
     for change in changes:
         terms = _with(terms, change, on)
     assert terms is not None, "a timeline begins with its creation"
-    if was_paused and not terms.paused:
+    if before is None:
+        return terms
+    if _same_phases(before, terms, versions):
+        terms = replace(terms, plan_starts_on=before.plan_starts_on, anchor_on=before.anchor_on)
+    if before.paused and not terms.paused:
         terms = replace(terms, anchor_on=on)
     return terms
+
+
+def _same_phases(before: _Terms, now: _Terms, versions: Versions) -> bool:
+    """Whether its phases go on: the same plan, if at other prices or in another version, counted from the same day."""
+    plans = {versions[terms.plan_version_id].plan for terms in (before, now)}
+    return len(plans) == 1 and before.aligned_on == now.aligned_on
 
 
 def _with(terms: _Terms | None, change: Change, on: date) -> _Terms | None:

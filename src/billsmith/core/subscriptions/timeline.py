@@ -234,7 +234,7 @@ def _state(walk: _Walk, versions: Versions, on: date) -> State:
         plan_since=walk.plan_since,
         phase=span.phase_no if walk.started and span else None,
         quantity=walk.quantity,
-        paused=walk.paused,
+        paused=walk.paused and walk.started,
     )
 
 
