@@ -15,6 +15,7 @@ from billsmith.core.ledger import PostingKind
 from billsmith.core.payments.payment import AttemptStatus, PaymentStatus
 from billsmith.core.payments.refunds import RefundStatus
 from billsmith.core.payments.results import DeclineBucket
+from billsmith.core.subscriptions.subscription import ChangeKind, SubscriptionStatus
 from billsmith.core.tenants import Scope
 from tests.house.source_tree import ROOT, SOURCE
 
@@ -50,6 +51,8 @@ VALUES: dict[str, Any] = {
     "Account": [value for name, value in vars(ledger).items() if name.isupper() and isinstance(value, str)],
     "Kind of a posting": get_args(PostingKind),
     "Source of a credit": get_args(CreditSource),
+    "Status of a subscription": get_args(SubscriptionStatus),
+    "Kind of a change of a subscription": get_args(ChangeKind),
     "Invoicing switch of a customer": get_args(Invoicing),
     "Scope of a key": list(Scope),
     "Type of an event": get_args(FactType),
