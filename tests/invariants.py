@@ -301,7 +301,7 @@ def _events_tell_every_version_in_order(rows: Rows) -> Iterator[str]:
             versions[events[event_id]["object_id"]].append(events[event_id]["object_version"])
     objects = [
         *rows.invoices, *rows.customers, *rows.credits, *rows.tenants, *rows.payments, *rows.disputes,
-        *rows.credit_notes, *rows.write_offs, *rows.payment_methods, *rows.gateway_accounts,
+        *rows.credit_notes, *rows.write_offs, *rows.payment_methods, *rows.gateway_accounts, *rows.catalogs,
     ]  # fmt: skip
     refunds = {row["id"]: row for row in rows.refunds}
     operations = {row["id"] for row in rows.operations}

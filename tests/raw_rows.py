@@ -138,6 +138,7 @@ class Rows:
     outbox: list[Row]
     causes: list[Row]
     api_keys: list[Row]
+    catalogs: list[Row]
     tenants: list[Row]
 
 

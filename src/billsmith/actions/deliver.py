@@ -66,8 +66,13 @@ def _payload(event: NumberedEvent, documents: dict[Any, Any]) -> Any:
     return invoice_object(invoice_at_version(documents[event.object_id], event.object_version, event.object))
 
 
+_KEPT_IN = {"plan": "catalog"}
+"""What is told of a plan is told of the catalogue that it stands in."""
+
+
 def _shown(event: NumberedEvent, data: Any) -> EventObject:
     kind = event.type.partition(".")[0]
+    kind = _KEPT_IN.get(kind, kind)
     return EventObject(
         id=show_id("event", event.id),
         sequence=event.sequence,

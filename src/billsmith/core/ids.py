@@ -28,6 +28,7 @@ RefundId = NewType("RefundId", UUID)
 CreditNoteId = NewType("CreditNoteId", UUID)
 WriteOffId = NewType("WriteOffId", UUID)
 DisputeId = NewType("DisputeId", UUID)
+CatalogId = NewType("CatalogId", UUID)
 PlanVersionId = NewType("PlanVersionId", UUID)
 SubscriptionId = NewType("SubscriptionId", UUID)
 GroupId = NewType("GroupId", UUID)
@@ -54,6 +55,7 @@ PREFIXES = {
     "credit_note": "cn",
     "write_off": "wo",
     "dispute": "dis",
+    "catalog": "cat",
     "plan_version": "pv",
     "subscription": "sub",
     "group": "grp",

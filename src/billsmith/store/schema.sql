@@ -88,7 +88,7 @@ CREATE INDEX idempotency_keys_expire ON idempotency_keys (expires_at);  -- the s
 CREATE TABLE operations (
     tenant_id uuid NOT NULL REFERENCES tenants,
     id uuid NOT NULL,
-    kind text NOT NULL CHECK (kind IN ('invoice_import', 'bulk_refund')),
+    kind text NOT NULL CHECK (kind IN ('invoice_import', 'bulk_refund', 'catalogue_move', 'catalogue_cancel')),
     name text NOT NULL,               -- an import is restarted under its name
     status text NOT NULL CHECK (status IN ('running', 'completed', 'cancelled')),
     created_at timestamptz NOT NULL,
@@ -104,7 +104,7 @@ CREATE INDEX operations_running ON operations (kind, id) WHERE status = 'running
 CREATE TABLE operation_items (
     tenant_id uuid NOT NULL,
     operation_id uuid NOT NULL,
-    item_id uuid NOT NULL,            -- what it is done to: of a bulk refund, the invoice
+    item_id uuid NOT NULL,            -- what it is done to: of a bulk refund the invoice, otherwise the subscription
     status text NOT NULL CHECK (status IN ('waiting', 'done', 'refused')),
     amount_minor bigint NOT NULL,
     currency text NOT NULL,
@@ -723,6 +723,7 @@ CREATE INDEX credit_draws_of_invoice ON credit_draws (shard, invoice_id);       
 -- One row per tenant that has a catalogue: its rules, and the version that every change of it raises. Its lock.
 CREATE TABLE catalogs (
     tenant_id uuid PRIMARY KEY REFERENCES tenants,
+    id uuid NOT NULL,
     version integer NOT NULL,
     rules jsonb NOT NULL              -- core/catalog/rules.py: Rules
 );

@@ -44,7 +44,6 @@ from billsmith.core.catalog.rules import (
 )
 from billsmith.core.currencies import minor_digits
 from billsmith.core.invoices import Direction
-from billsmith.core.money import is_plain
 from billsmith.core.taxes import Tax, checked_tax
 from billsmith.core.text import DESCRIPTION_LENGTH, NAME_LENGTH, escape_pointer, line_of_text, metadata
 from billsmith.core.time_zones import EARLIEST, LATEST
@@ -142,7 +141,7 @@ def checked(given: CatalogGiven, before: Catalog, today: date) -> Wanted:
         for code, entry in given.plans.items()
         if (plan := _plan(code, entry, known, before, today, notes)) is not None
     }
-    price_lists = {plan.content.price_list for plan in plans.values() if plan.content is not None}
+    price_lists = {entry.price_list or DEFAULT_PRICE_LIST for entry in given.plans.values()}
     price_lists |= {plan.versions[-1].price_list for plan in before.plans.values()}
     names = _Names(known, {*before.plans, *given.plans}, price_lists)
     rules = None if given.rules is None else _rules(given.rules, names, notes)
@@ -154,9 +153,7 @@ def checked(given: CatalogGiven, before: Catalog, today: date) -> Wanted:
 def check_code(code: str, pointer: str, notes: Notes) -> None:
     """A code stands in addresses and files: letters, digits and a few signs."""
     if len(code) > LONGEST_CODE or not _CODE.fullmatch(code):
-        notes.note(
-            pointer, f"a code has up to {LONGEST_CODE} of A-Z a-z 0-9 _ . - and starts with a letter or a digit"
-        )
+        notes.note(pointer, f"a code has up to {LONGEST_CODE} of A-Z a-z 0-9 _ . - and starts with a letter or a digit")
 
 
 # ---------------------------------------------------------------------------------------------------------- products
@@ -214,12 +211,12 @@ def _plan(
         newest = plan.versions[-1]
         _check_stays(content, newest, products, place, notes)
         if is_new_version(content, given.moves, given.moves_on, newest):
-            _check_follows(given.effective_on or today, given.effective_on is not None, newest, place, notes)
+            _check_follows(given, today, newest, place, notes)
     return WantedPlan(code, content, given.effective_on, given.moves, given.moves_on, given.retire)
 
 
 def is_new_version(content: Content, moves: Moves, moves_on: date | None, newest: PlanVersion) -> bool:
-    """Whether what is given is more than the newest version there is: sold otherwise, or its subscribers are to move."""
+    """Whether what is given is more than the newest version there is: sold otherwise, or subscribers move."""
     moved = moves != "keep" and (moves, moves_on) != (newest.moves, newest.moves_on)
     return moved or content != content_of(newest)
 
@@ -250,14 +247,14 @@ def _check_dates(given: PlanGiven, place: str, notes: Notes) -> None:
         if day is not None and not EARLIEST <= day < LATEST:
             notes.note(f"{place}/{name}", f"a date between {EARLIEST} and {LATEST} is needed")
     if (given.moves == "at_date") != (given.moves_on is not None):
-        notes.note(f"{place}/moves_on", "the date on which subscribers move is given with moves: at_date, and only then")
+        notes.note(
+            f"{place}/moves_on", "the date on which subscribers move is given with moves: at_date, and only then"
+        )
     elif given.moves_on is not None and given.effective_on is not None and given.moves_on < given.effective_on:
         notes.note(f"{place}/moves_on", f"subscribers can't move before this version is sold: {given.effective_on}")
 
 
-def _check_stays(
-    content: Content, newest: PlanVersion, products: dict[str, Product], place: str, notes: Notes
-) -> None:
+def _check_stays(content: Content, newest: PlanVersion, products: dict[str, Product], place: str, notes: Notes) -> None:
     """What subscribers of older versions were promised can't change under them."""
     if content.direction != newest.direction:
         notes.note(f"{place}/direction", f"a plan's direction stays as it is: {newest.direction}")
@@ -266,9 +263,12 @@ def _check_stays(
         notes.note(f"{place}/product", f"this plan is of a product that is {kind}; so must every later one be")
 
 
-def _check_follows(effective_on: date, was_given: bool, newest: PlanVersion, place: str, notes: Notes) -> None:
+def _check_follows(given: PlanGiven, today: date, newest: PlanVersion, place: str, notes: Notes) -> None:
+    effective_on = given.effective_on or today
+    if given.effective_on is None and given.moves_on is not None and given.moves_on < today:
+        notes.note(f"{place}/moves_on", f"subscribers can't move before this version is sold: {today}")
     if effective_on <= newest.effective_on:
-        said = "" if was_given else f"; without a date it would be sold from today, {effective_on}, on"
+        said = "" if given.effective_on is not None else f"; without a date it would be sold from {effective_on}, today"
         notes.note(
             f"{place}/effective_on",
             f"version {newest.version} is sold from {newest.effective_on} on; the next must be of a later day{said}",
@@ -355,7 +355,7 @@ def _prices(given: dict[str, str], place: str, notes: Notes) -> dict[str, Decima
                 "who pays is said by the plan's direction",
             )
             continue
-        prices[currency] = plain(Decimal(text))
+        prices[currency] = Decimal(text)
         if currency == ANY_CURRENCY and prices[currency]:
             notes.note(at, "only zero is the same in every currency; give a price for each")
     return dict(sorted(prices.items()))
@@ -366,12 +366,6 @@ def _currency(currency: str, pointer: str) -> None:
         minor_digits(currency)
     except Invalid as error:
         raise type(error)(error.detail, pointer=pointer) from None
-
-
-def plain(number: Decimal) -> Decimal:
-    """The number without zeros at its end, so that 19.90 and 19.9 are the same price wherever they are kept."""
-    whole = number.normalize()
-    return whole.quantize(Decimal(1)) if whole == whole.to_integral_value() else whole
 
 
 def _check_currencies(phases: Iterable[Phase], place: str, notes: Notes) -> None:
@@ -389,10 +383,10 @@ def _check_currencies(phases: Iterable[Phase], place: str, notes: Notes) -> None
 
 
 def _tax(percent: str, inclusive: bool, place: str, notes: Notes) -> Tax | None:
-    if not _DECIMAL.fullmatch(percent) or not is_plain(Decimal(percent)):
+    if not _DECIMAL.fullmatch(percent):
         notes.note(f"{place}/percent", 'a percentage is a decimal in a string, such as "19"')
         return None
-    return notes.tried(lambda: checked_tax(Tax(plain(Decimal(percent)), inclusive), place), place)
+    return notes.tried(lambda: checked_tax(Tax(Decimal(percent), inclusive), place), place)
 
 
 # ------------------------------------------------------------------------------------------------------------- rules

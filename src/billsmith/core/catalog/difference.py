@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -10,7 +11,8 @@ from msgspec.structs import replace
 from billsmith.core.catalog.checks import Wanted, WantedPlan, content_of, is_new_version
 from billsmith.core.catalog.plans import Moves, Plan, PlanVersion, Product
 from billsmith.core.catalog.rules import Catalog, Rules
-from billsmith.core.ids import PlanVersionId, TenantId
+from billsmith.core.facts import FactType
+from billsmith.core.ids import CatalogId, PlanVersionId, TenantId
 from billsmith.core.text import escape_pointer
 from billsmith.core.time_zones import EARLIEST
 
@@ -97,8 +99,8 @@ def retirement(plan: Plan, counts: Mapping[PlanVersionId, int]) -> PlanChange:
     return PlanChange(plan.code, None, (), True, _subscribers(plan, "keep", counts))
 
 
-def changed(catalog: Catalog, made: Difference, at: datetime) -> Catalog:
-    """The catalogue with what was made out. Nothing of it is another object where nothing changed."""
+def changed(catalog: Catalog, made: Difference, id_: CatalogId, at: datetime) -> Catalog:
+    """The catalogue with what was made out. Its version counts what is told of it: each retired plan is a fact more."""
     if made.is_empty:
         return catalog
     plans = dict(catalog.plans)
@@ -108,8 +110,22 @@ def changed(catalog: Catalog, made: Difference, at: datetime) -> Catalog:
         products={**catalog.products, **{change.product.code: change.product for change in made.products}},
         plans=plans,
         rules=catalog.rules if made.rules is None else made.rules,
-        version=catalog.version + 1,
+        version=catalog.version + len(facts_told(made)),
+        id=id_,
     )
+
+
+def facts_told(made: Difference) -> tuple[FactType, ...]:
+    """What is told of the catalogue, one version of it each: that it changed, and each plan that is retired."""
+    retired = sum(change.retired is True for change in made.plans)
+    only_retired = (
+        not made.products
+        and made.rules is None
+        and all(change.version is None and change.retired for change in made.plans)
+    )
+    told: list[FactType] = [] if only_retired else ["catalog.updated"]
+    told += ["plan.retired"] * retired
+    return tuple(told)
 
 
 def changed_plan(plan: Plan, change: PlanChange, at: datetime) -> Plan:
@@ -180,7 +196,12 @@ def _edits_between(before: Any, after: Any) -> tuple[Edit, ...]:
     """What differs, in the order of its places; nothing where there was nothing before."""
     if before is None:
         return ()
-    return tuple(_edits(msgspec.to_builtins(before), msgspec.to_builtins(after), ""))
+    return tuple(_edits(_built(before), _built(after), ""))
+
+
+def _built(value: Any) -> Any:
+    """Prices stay numbers: 19.9 is no edit of 19.90."""
+    return msgspec.to_builtins(value, builtin_types=(Decimal, date))
 
 
 def _edits(before: Any, after: Any, pointer: str) -> Iterator[Edit]:

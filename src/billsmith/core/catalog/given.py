@@ -26,21 +26,21 @@ class CatalogInvalid(Invalid):
     code = "catalog_invalid"
 
 
-class LengthGiven(Struct, frozen=True, gc=False, kw_only=True):
+class LengthGiven(Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """So many days, weeks, months or years."""
 
     every: int
     unit: Literal["day", "week", "month", "year"]
 
 
-class PriceTaxGiven(Struct, frozen=True, gc=False, kw_only=True):
+class PriceTaxGiven(Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """A rate in per cent, added to the price or contained in it."""
 
     percent: str
     inclusive: bool = False
 
 
-class ProductGiven(Struct, frozen=True, gc=False, kw_only=True):
+class ProductGiven(Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """Something that is sold. `add_ons`: codes of the add-on products that a base product's subscribers may have."""
 
     name: str
@@ -49,7 +49,7 @@ class ProductGiven(Struct, frozen=True, gc=False, kw_only=True):
     metadata: dict[str, str] = {}
 
 
-class ChargeGiven(Struct, frozen=True, gc=False, kw_only=True):
+class ChargeGiven(Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """A price of a phase: `fixed`, once as the phase starts, or `recurring`, every `length`.
 
     `prices` by ISO 4217 code; `*` stands for every currency and can only be zero. `timing`, `proration` and `length`
@@ -68,7 +68,7 @@ class ChargeGiven(Struct, frozen=True, gc=False, kw_only=True):
     tax: PriceTaxGiven | None = None
 
 
-class PhaseGiven(Struct, frozen=True, gc=False, kw_only=True):
+class PhaseGiven(Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """A part of a plan's life. Every kind but `evergreen` has a duration, and nothing follows that."""
 
     kind: PhaseKind
@@ -76,7 +76,7 @@ class PhaseGiven(Struct, frozen=True, gc=False, kw_only=True):
     charges: tuple[ChargeGiven, ...] = ()
 
 
-class PlanGiven(Struct, frozen=True, gc=False, kw_only=True):
+class PlanGiven(Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """A plan as it is to be sold. One that is there already may be named with nothing but `retire`.
 
     `effective_on`: from when it is sold so; a first version ever since, a later one from today on unless said
@@ -95,7 +95,7 @@ class PlanGiven(Struct, frozen=True, gc=False, kw_only=True):
     metadata: dict[str, str] | None = None
 
 
-class SideGiven(Struct, frozen=True, gc=False, kw_only=True):
+class SideGiven(Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """Conditions on a plan; what is left out may be anything."""
 
     product: str | None = None
@@ -105,7 +105,7 @@ class SideGiven(Struct, frozen=True, gc=False, kw_only=True):
     plan: str | None = None
 
 
-class CaseGiven(Struct, frozen=True, gc=False, kw_only=True):
+class CaseGiven(Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """What holds (`then`) where every condition does: on the plan as it is (`of`), the one changed to, the phase."""
 
     then: str
@@ -114,7 +114,7 @@ class CaseGiven(Struct, frozen=True, gc=False, kw_only=True):
     phase: PhaseKind | None = None
 
 
-class RulesGiven(Struct, frozen=True, gc=False, kw_only=True):
+class RulesGiven(Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """Lists of cases: of each the first case whose conditions all hold decides. They replace all rules there are."""
 
     change_policy: tuple[CaseGiven, ...] = ()
@@ -125,7 +125,7 @@ class RulesGiven(Struct, frozen=True, gc=False, kw_only=True):
     price_list: tuple[CaseGiven, ...] = ()
 
 
-class CatalogGiven(Struct, frozen=True, gc=False, kw_only=True):
+class CatalogGiven(Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """What is sold: products and plans by code, and the rules. What is not named stays as it is."""
 
     products: dict[str, ProductGiven] = {}

@@ -1,4 +1,4 @@
-"""Products and plans: values. What makes a catalogue usable: `checks.py`; who may change to what, and when: `rules.py`."""
+"""Products and plans: values. What makes them usable: `checks.py`; who may change to what, and when: `rules.py`."""
 
 from datetime import date, datetime
 from decimal import Decimal

@@ -3,23 +3,22 @@
 Rule: docs/rules/catalogue-rules.md
 """
 
-from typing import Literal, TypeVar, cast
+from typing import Literal, cast
 
 import msgspec
 
 from billsmith.core.catalog.plans import PhaseKind, Plan, PlanVersion, Product, ProductKind
-from billsmith.core.cycles.lengths import Length
+from billsmith.core.cycles.lengths import Length, days_of, months_of
+from billsmith.core.ids import CatalogId
 
 Policy = Literal["immediate", "end_of_term", "start_of_term", "illegal"]
-"""When a change or cancel takes effect. `end_of_term`: on the charged-through date, or now if nothing is charged ahead."""
+"""When a change or cancel takes effect. `end_of_term`: on the charged-through date, or now if none is ahead."""
 PhaseAlignment = Literal["start_of_group", "start_of_subscription", "change_of_plan", "current_phase"]
 """From when the phases of a new or changed plan are counted."""
 CreateAlignment = Literal["start_of_group", "start_of_subscription"]
 """The same where a subscription begins: there is no plan before."""
 BillAlignment = Literal["account", "group", "subscription"]
 """Whose bill cycle day counts: the customer's, the base subscription's, its own."""
-
-T = TypeVar("T")
 
 
 class Side(msgspec.Struct, frozen=True, gc=False):
@@ -65,6 +64,8 @@ class Catalog(msgspec.Struct, frozen=True):
     plans: dict[str, Plan]
     rules: Rules
     version: int = 0
+    id: CatalogId | None = None
+    """None before anything was applied."""
 
 
 class Traits(msgspec.Struct, frozen=True, gc=False):
@@ -131,5 +132,13 @@ def _holds(case: Case, of: Traits, to: Traits | None, phase: PhaseKind | None) -
 
 
 def _fits(side: Side, plan: Traits) -> bool:
-    wanted = msgspec.structs.asdict(side)
-    return all(value is None or value == getattr(plan, name) for name, value in wanted.items())
+    if side.length is not None and (plan.length is None or not _as_long(side.length, plan.length)):
+        return False
+    wanted = (side.product, side.category, side.price_list, side.plan)
+    there = (plan.product, plan.category, plan.price_list, plan.plan)
+    return all(value is None or value == other for value, other in zip(wanted, there, strict=True))
+
+
+def _as_long(one: Length, other: Length) -> bool:
+    """12 months are a year, and 14 days two weeks."""
+    return (months_of(one), days_of(one)) == (months_of(other), days_of(other))

@@ -2,6 +2,7 @@
 
 CREATE TABLE catalogs (
     tenant_id uuid PRIMARY KEY REFERENCES tenants,
+    id uuid NOT NULL,
     version integer NOT NULL,
     rules jsonb NOT NULL
 );
@@ -151,6 +152,9 @@ ALTER TABLE invoice_lines
     ADD COLUMN corrects_invoice_id uuid,
     ADD COLUMN corrects_line_no integer;
 CREATE INDEX invoices_finalise_due ON invoices (finalise_at) WHERE finalise_at IS NOT NULL;
+
+ALTER TABLE operations DROP CONSTRAINT operations_kind_check;
+ALTER TABLE operations ADD CONSTRAINT operations_kind_check CHECK (kind IN ('invoice_import', 'bulk_refund', 'catalogue_move', 'catalogue_cancel'));
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON catalogs, products, plans, plan_versions, subscriptions, subscription_changes, coverage, give_backs TO billsmith_program;
 REVOKE UPDATE, DELETE ON plan_versions FROM billsmith_program;

@@ -98,6 +98,8 @@ WITH told AS (
         SELECT tenant_id, id, 'key', CASE WHEN revoked_at IS NULL THEN 1 ELSE 2 END FROM api_keys
         UNION ALL
         SELECT id, id, 'tenant', version FROM tenants
+        UNION ALL
+        SELECT tenant_id, id, 'catalog', version FROM catalogs
     ) AS objects
     WHERE $1::uuid IS NULL OR tenant_id = $1
 )
