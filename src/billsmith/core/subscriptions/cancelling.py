@@ -52,12 +52,12 @@ def cancelled(group: Group, subscription_id: SubscriptionId, asked: Cancel) -> A
         raise RefundInvalid("a fixed amount is above zero, and given in place of any other refund", pointer="/refund")
     altered = begun(group)
     timeline = member_of(altered.group, subscription_id)
-    _not_ended(altered.group, timeline)
     billing = asked.billing or _by_rules(altered.group, timeline)
     at = Effect(
         entitlement_at(altered.group, timeline, asked.entitlement or billing),
         _refunded_on(altered.group, timeline, billing_on(altered.group, timeline, billing), asked.refund),
     )
+    _check_ends(altered.group, timeline, at)
     altered = replace(altered, credit_minor=asked.credit_minor)
     altered = _ended(altered, subscription_id, at)
     if subscription_id != group.lead.subscription.id:
@@ -122,9 +122,12 @@ def _by_rules(group: Group, timeline: Timeline) -> When:
     return cancel_policy(group.catalog.rules, traits(version, row.product_kind), kind)
 
 
-def _not_ended(group: Group, timeline: Timeline) -> None:
-    """It can be cancelled as long as it may be used or something is still to be billed."""
+def _check_ends(group: Group, timeline: Timeline, at: Effect) -> None:
+    """What may no longer be used can still be billed for fewer days. Raises SubscriptionOver."""
     row = timeline.subscription
+    if row.status not in OVER:
+        return
     end_on = ends_on(timeline, group.versions)
-    if row.status in OVER and end_on is not None and end_on <= group.today:
+    is_gone = any(change.kind == "transferred" for change in ended_by(timeline))
+    if is_gone or (end_on is not None and end_on <= at.billing_on):
         raise SubscriptionOver(f"subscription {show_id('subscription', row.id)} is {row.status}")

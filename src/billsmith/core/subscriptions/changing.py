@@ -21,11 +21,12 @@ from billsmith.core.catalog.rules import (
 from billsmith.core.cycles.bill_days import next_occurrence
 from billsmith.core.facts import FactType
 from billsmith.core.ids import SubscriptionId
-from billsmith.core.subscriptions.cancelling import same_times
+from billsmith.core.subscriptions.cancelling import ended_by, same_times
 from billsmith.core.subscriptions.days import Effect, When, day_in_range, effect
 from billsmith.core.subscriptions.group import Altered, Group, begun, changed, member_of, not_over
 from billsmith.core.subscriptions.phases import aligned_like, phase_on
 from billsmith.core.subscriptions.starting import (
+    AddOnNotAvailable,
     SubscriptionFieldInvalid,
     SubscriptionPaused,
     check_phases,
@@ -87,7 +88,7 @@ def plan_changed(group: Group, subscription_id: SubscriptionId, asked: PlanChang
     check_sellable(version, row.currency, asked.prices, asked.quantity, asked.bill_cycle_day)
     kind = group.catalog.products[version.product].kind
     of, to = traits(now_on, row.product_kind), traits(version, kind)
-    phase = _phase_kind(group, timeline, at.billing_on)
+    phase = _phase_kind(group, timeline, group.today)
     alignment = asked.alignment or change_alignment(group.catalog.rules, of, to, phase)
     aligned_on = aligned(altered.group, timeline, version, alignment, at.billing_on)
     check_phases(version, aligned_on, at.billing_on)
@@ -203,7 +204,7 @@ def _put(
     timeline = member_of(group, subscription_id)
     assert change.billing_on is not None
     end_on = ends_on(timeline, group.versions)
-    if end_on is not None and end_on <= change.billing_on:
+    if end_on is not None and end_on <= change.billing_on and not _takes_over(timeline, change, end_on):
         raise ChangeAfterEnd(f"it ends on {end_on}; nothing can change on {change.billing_on}")
     if version is not None:
         altered = replace(altered, group=replace(group, versions={**group.versions, version.id: version}))
@@ -211,6 +212,12 @@ def _put(
     scheduled: FactType = "subscription.change_scheduled"
     otherwise: FactType = "subscription.updated" if change.kind == "bill_day_changed" else scheduled
     return changed(altered, subscription_id, *kept, change, otherwise=otherwise, undo=undo)
+
+
+def _takes_over(timeline: Timeline, change: Change, end_on: date) -> bool:
+    """Whether another plan follows on the very day on which the last phase ends by itself."""
+    asked = [end.billing_on for end in ended_by(timeline)]
+    return change.kind == "plan_changed" and change.billing_on == end_on and end_on not in asked
 
 
 def superseded(group: Group, timeline: Timeline, change: Change) -> tuple[frozenset[int], tuple[Change, ...]]:
@@ -299,8 +306,11 @@ def _plan_of(group: Group, timeline: Timeline) -> PlanVersion:
 
 
 def _check_kind(group: Group, timeline: Timeline, version: PlanVersion) -> None:
-    """An add-on has to be offered by its base, too."""
+    """Raises ProductKindDiffers; AddOnNotAvailable for one that its base does not offer."""
     row = timeline.subscription
     product = group.catalog.products[version.product]
     if product.kind != row.product_kind:
         raise ProductKindDiffers(f"it is {row.product_kind}; plan {version.plan} is {product.kind}", pointer="/plan")
+    base = group.versions[group.lead.subscription.plan_version_id].product
+    if product.kind == "add_on" and product.code not in group.catalog.products[base].add_ons:
+        raise AddOnNotAvailable(f"{product.code} is not available on {base}")

@@ -57,10 +57,10 @@ class Group(msgspec.Struct, frozen=True, gc=False):
 
 
 class Altered(msgspec.Struct, frozen=True, gc=False):
-    """What a verb decided. A subscription is to be saved if a fact is told of it (`saved`)."""
+    """What a verb decided: the group as it will be, with what of it is to be saved and told."""
 
     group: Group
-    """As it will be."""
+    changed_ids: frozenset[SubscriptionId] = frozenset()
     facts: tuple[Fact, ...] = ()
     added: tuple[tuple[SubscriptionId, Change], ...] = ()
     """New entries of timelines."""
@@ -72,8 +72,8 @@ class Altered(msgspec.Struct, frozen=True, gc=False):
     @property
     def saved(self) -> tuple[Subscription, ...]:
         """The subscriptions that changed, as they will be."""
-        told = {fact.object_id for fact in self.facts}
-        return tuple(member.subscription for member in self.group.members if member.subscription.id in told)
+        rows = (member.subscription for member in self.group.members)
+        return tuple(row for row in rows if row.id in self.changed_ids)
 
 
 class SubscriptionNotThere(NotFound):
@@ -91,12 +91,14 @@ class SubscriptionOver(Conflict):
 def begun(group: Group) -> Altered:
     """The group brought up to now, with what is to be told of that: what every verb begins with."""
     facts: list[Fact] = []
-    members = []
+    members, changed_ids = [], set()
     for member in group.members:
         timeline, told = settled(member, group.versions, group.at, group.zone)
         members.append(timeline)
         facts += told
-    return Altered(replace(group, members=tuple(members)), tuple(facts))
+        if timeline is not member:
+            changed_ids.add(member.subscription.id)
+    return Altered(replace(group, members=tuple(members)), frozenset(changed_ids), tuple(facts))
 
 
 def member_of(group: Group, subscription_id: SubscriptionId) -> Timeline:
@@ -150,6 +152,7 @@ def changed(
     return replace(
         altered,
         group=replace(group, members=tuple(after if member is timeline else member for member in group.members)),
+        changed_ids=altered.changed_ids | {subscription_id},
         facts=(*altered.facts, *facts),
         added=(*altered.added, *((subscription_id, change) for change in added)),
         undone=(*altered.undone, *((subscription_id, change) for change in undone)),

@@ -94,7 +94,7 @@ class NewSubscription(msgspec.Struct, frozen=True, gc=False):
     currency: str | None = None
     """None: the customer's."""
     starts_on: date | None = None
-    """The first billed day, past or future; None: today. The plan's phases count from it, or from the base's."""
+    """The first billed day, past or future; None: today, or when its base starts."""
     entitled_at: datetime | None = None
     """From when it may be used; None: from the start of billing."""
     bill_cycle_day: int | None = None
@@ -135,8 +135,7 @@ def created(
     SubscriptionOver, SubscriptionFieldInvalid, CustomerDeleted.
     """
     not_deleted(customer)
-    today = today_of(customer, at)
-    starts_on = day_in_range(today if asked.starts_on is None else asked.starts_on)
+    starts_on = _starts_on(asked, customer, at, base)
     version = version_sold(catalog, asked.plan, starts_on)
     currency = customer.currency if asked.currency is None else asked.currency
     check_sellable(version, currency, asked.prices, asked.quantity, asked.bill_cycle_day)
@@ -209,6 +208,7 @@ def joined(altered: Altered, row: Subscription, changes: tuple[Change, ...]) -> 
     return replace(
         altered,
         group=replace(group, members=(*group.members, replace(timeline, subscription=row))),
+        changed_ids=altered.changed_ids | {row.id},
         facts=(*altered.facts, *facts),
         added=(*altered.added, *((row.id, change) for change in numbered)),
     )
@@ -286,6 +286,14 @@ def check_phases(version: PlanVersion, aligned_on: date, on: date) -> None:
     over_on = last_phase_ends_on(version, aligned_on)
     if over_on is not None and over_on <= on:
         raise PhasesOver(f"counted from {aligned_on}, the last phase of plan {version.plan} ends on {over_on}")
+
+
+def _starts_on(asked: NewSubscription, customer: Customer, at: datetime, base: Group | None) -> date:
+    """The day that is asked for; otherwise today, or the first day of a base that starts later."""
+    if asked.starts_on is not None:
+        return day_in_range(asked.starts_on)
+    today = today_of(customer, at)
+    return today if base is None else max(today, base.lead.subscription.starts_on)
 
 
 def _entitled_at(asked: NewSubscription, starts_on: date, customer: Customer, at: datetime) -> datetime:
