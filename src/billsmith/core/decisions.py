@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from billsmith.core.credits import Credit, Draw, draw_posting, drawn, draws
 from billsmith.core.customers import Customer
 from billsmith.core.facts import Fact, FactType
+from billsmith.core.ids import CreditId
 from billsmith.core.invoices import Invoice, Status
 from billsmith.core.ledger import Balance, Posting, after
 from billsmith.core.payments.corrections import CreditNote, WriteOff
@@ -121,6 +122,24 @@ def draw_available(decision: Decision, at: datetime, accounting_on: date, on: Se
         )
         for draw in made:
             decision = _drawn(decision, draw, at, accounting_on)
+    return decision
+
+
+def draw_for_corrected(
+    decision: Decision, credit_id: CreditId, corrected: Sequence[Invoice], at: datetime, accounting_on: date
+) -> Decision:
+    """Draw what was given back on the invoices that it corrects, as far as they are owed, whatever else stands there.
+
+    Neither the customer's switch nor an attempt under way keeps it: what that captures too much is credit then.
+    """
+    standing = decision.standing
+    ids = {invoice.id for invoice in corrected}
+    others = tuple(invoice for invoice in standing.owed if invoice.id not in ids)
+    there = tuple(invoice for invoice in corrected if invoice.balance_minor)
+    decision = replace(decision, standing=replace(standing, owed=(*others, *there)))
+    credits_ = [credit for credit in standing.credits if credit.id == credit_id]
+    for draw in draws(credits_, there, at):
+        decision = _drawn(decision, draw, at, accounting_on)
     return decision
 
 

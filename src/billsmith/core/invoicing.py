@@ -9,6 +9,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 from msgspec.structs import replace
 
 from billsmith.core.collecting.plans import first_plan
@@ -18,6 +19,7 @@ from billsmith.core.decisions import (
     Decision,
     Standing,
     draw_available,
+    draw_for_corrected,
     invoice_changed,
     invoice_fact,
     owing,
@@ -26,8 +28,8 @@ from billsmith.core.decisions import (
 )
 from billsmith.core.facts import Fact
 from billsmith.core.ids import CreditId, InvoiceId
-from billsmith.core.invoices import Adjustment, Document, Invoice, InvoiceDetails, Line, still_draft
-from billsmith.core.ledger import CUSTOMER_CREDIT, RECEIVABLE, Posting, billed
+from billsmith.core.invoices import Adjustment, Direction, Document, Invoice, InvoiceDetails, Line, still_draft
+from billsmith.core.ledger import BAD_DEBT, CUSTOMER_CREDIT, RECEIVABLE, Posting, billed
 from billsmith.core.lines.items import item_of, lines_of, total_of
 from billsmith.core.payments.policy import checked_policy
 from billsmith.core.periods import Period, period
@@ -53,11 +55,41 @@ def new_draft(
     standing: Standing, details: InvoiceDetails, id_: InvoiceId, at: datetime
 ) -> tuple[Invoice, tuple[Line, ...]]:
     """A draft of version 0: 1 once it is kept (`drafted`) or finalised. Raises Invalid kinds, CustomerDeleted."""
-    customer = standing.customer
-    not_deleted(customer)
+    not_deleted(standing.customer)
     lines, fields = _content(standing, details, at)
+    return _blank(standing, id_, at, fields), lines
+
+
+def draft_of_lines(
+    standing: Standing, lines: Sequence[Line], direction: Direction, currency: str, id_: InvoiceId, at: datetime
+) -> Invoice:
+    """A draft of version 0 of lines that are worked out already: what a billing run makes. Raises CustomerDeleted."""
+    not_deleted(standing.customer)
+    net, tax, total = total_of(lines)
+    starts = [line.period_start_on for line in lines if line.period_start_on is not None]
+    ends = [line.period_end_on for line in lines if line.period_end_on is not None]
+    nothing: dict[str, Any] = dict.fromkeys(InvoiceDetails.__struct_fields__)
+    for given_otherwise in ("items", "adjustments", "amount_minor", "period"):
+        del nothing[given_otherwise]
+    fields = nothing | {
+        "direction": direction,
+        "currency": currency,
+        "period_start_on": min(starts, default=None),
+        "period_end_on": max([*starts, *ends], default=None),
+        "line_count": len(lines),
+        "net_minor": net,
+        "tax_minor": tax,
+        "total_minor": total,
+        "metadata": {},
+        "tags": (),
+    }
+    return _blank(standing, id_, at, fields)
+
+
+def _blank(standing: Standing, id_: InvoiceId, at: datetime, fields: dict[str, Any]) -> Invoice:
+    customer = standing.customer
     nothing: dict[str, Any] = dict.fromkeys(_FIGURES, 0)
-    invoice = Invoice(
+    return Invoice(
         id=id_,
         tenant_id=customer.tenant_id,
         customer_id=customer.id,
@@ -77,7 +109,6 @@ def new_draft(
         **nothing,
         **fields,
     )
-    return invoice, lines
 
 
 def may_be_negative(details: InvoiceDetails) -> bool:
@@ -153,12 +184,32 @@ def deleted_draft(invoice: Invoice) -> Fact:
     return invoice_fact("invoice.deleted", replace(invoice, version=invoice.version + 1))
 
 
-def finalise(standing: Standing, draft: Invoice, lines: Sequence[Line], at: datetime, credit_id: CreditId) -> Decision:
+class GiveBack(msgspec.Struct, frozen=True, gc=False):
+    """What a document gives back of an earlier one: more than zero, tax included."""
+
+    corrected: Invoice
+    amount_minor: int
+
+    @property
+    def absorbed_minor(self) -> int:
+        """What of it was written off: after what is still owed, before what was paid."""
+        return max(0, min(self.amount_minor - self.corrected.balance_minor, self.corrected.recoverable_minor))
+
+
+def finalise(
+    standing: Standing,
+    draft: Invoice,
+    lines: Sequence[Line],
+    at: datetime,
+    credit_id: CreditId,
+    give_backs: Sequence[GiveBack] = (),
+) -> Decision:
     """The draft becomes a document: dated, posted, settled as far as credit goes.
 
     A positive charge draws the customer's credit; a negative one becomes credit (`credit_id`), which is drawn on what
-    is owed, oldest due first; a total of zero is settled at once. Rules: docs/rules/credit.md, docs/rules/ledger.md.
-    Raises InvoiceNotDraft, CustomerDeleted, PayoutNegative, DateInvalid.
+    is owed, oldest due first; a total of zero is settled at once. What it gives back (`give_backs`) of written-off
+    money is absorbed, and what is negative then is drawn on the corrected invoices first.
+    Rules: docs/rules/credit.md, docs/rules/give-back.md, docs/rules/ledger.md. Raises InvoiceNotDraft, CustomerDeleted, PayoutNegative, DateInvalid.
     """
     still_draft(draft)
     not_deleted(standing.customer)
@@ -167,20 +218,40 @@ def finalise(standing: Standing, draft: Invoice, lines: Sequence[Line], at: date
     invoice = _dated(standing, draft, at)
     issued_on = invoice.issued_on or today_of(standing.customer, at)
     decision = posted(Decision(standing), billed(invoice, lines, issued_on))
-    if invoice.total_minor > 0:
+    decision, invoice, corrected = _absorbed(decision, invoice, give_backs, issued_on)
+    rest = invoice.total_minor - invoice.absorbed_minor
+    if rest > 0:
         invoice = first_plan(standing, replace(invoice, status="open"), at)
         decision = invoice_changed(decision, invoice, "invoice.finalised")
         if invoice.direction == "payout":
             return decision
         return draw_available(owing(decision, invoice), at, issued_on, on=(invoice,))
-    negative = invoice.total_minor < 0
-    invoice = replace(invoice, status="paid", settled_at=at, moved_to_credit_minor=invoice.total_minor)
+    invoice = replace(invoice, status="paid", settled_at=at, moved_to_credit_minor=rest)
     decision = invoice_changed(decision, invoice, "invoice.finalised")
     decision = invoice_changed(decision, replace(invoice, version=invoice.version + 1), "invoice.paid")
-    if not negative:
+    if rest == 0:
         return decision
     decision = _with_new_credit(decision, invoice, credit_id, issued_on, at)
+    if corrected:
+        decision = draw_for_corrected(decision, credit_id, corrected, at, issued_on)
     return draw_available(decision, at, issued_on, on=decision.standing.owed)
+
+
+def _absorbed(
+    decision: Decision, invoice: Invoice, give_backs: Sequence[GiveBack], on: date
+) -> tuple[Decision, Invoice, list[Invoice]]:
+    """What is given back of written-off money is taken out: it was never paid, so it pays for nothing."""
+    corrected = []
+    for one in give_backs:
+        amount = one.absorbed_minor
+        now = one.corrected
+        if amount:
+            now = replace(now, unrecoverable_minor=now.unrecoverable_minor + amount, version=now.version + 1)
+            posting = Posting("absorbed", RECEIVABLE, BAD_DEBT, amount, invoice.currency, on, invoice_id=invoice.id)
+            decision = invoice_changed(posted(decision, [posting]), now, "invoice.corrected")
+            invoice = replace(invoice, absorbed_minor=invoice.absorbed_minor - amount)
+        corrected.append(now)
+    return decision, invoice, corrected
 
 
 _FIGURES = (
@@ -270,7 +341,7 @@ def _dated(standing: Standing, draft: Invoice, at: datetime) -> Invoice:
 def _with_new_credit(
     decision: Decision, invoice: Invoice, credit_id: CreditId, granted_on: date, at: datetime
 ) -> Decision:
-    amount = -invoice.total_minor
+    amount = -invoice.moved_to_credit_minor
     credit = new_credit(
         credit_id, invoice.tenant_id, invoice.customer_id, "negative_total", invoice.currency, amount, granted_on, at,
         invoice_id=invoice.id,

@@ -36,7 +36,7 @@ DISPUTE_LOSSES = "dispute_losses"
 CASH = ("cash:gateway", "cash:external")
 
 PostingKind = Literal[
-    "net_billed", "tax_billed", "payout_billed", "negative_total",
+    "net_billed", "tax_billed", "payout_billed", "negative_total", "absorbed",
     "credit_drawn", "credit_returned", "credit_granted", "credit_expired", "credit_deleted", "credit_moved",
     "payment_allocated", "payment_credited", "payment_suspended", "payment_linked", "payment_fee",
     "payment_reversed", "suspense_released",

@@ -42,6 +42,14 @@ class TenantSettings(msgspec.Struct, frozen=True, gc=False):
     money_after_void: Literal["refund", "credit"] = "refund"
     """What becomes of a payment that arrives for a void invoice."""
     dispute_lost: Literal["expense", "reopen"] = "expense"
+    invoices_per: Literal["customer", "group"] = "customer"
+    """What a billing run puts on one invoice: all of a customer, or of a subscription with its add-ons."""
+    catch_up: Literal["one_invoice", "one_per_due_date"] = "one_invoice"
+    """What a run makes of several periods that were missed."""
+    minimum_to_bill_minor: int = 0
+    """A run waits for more, as long as more will come, before it bills less than this."""
+    draft_window_minutes: int = 0
+    """How long the drafts of a run can be edited until they finalise themselves; zero: they are never drafts."""
 
 
 class Tenant(msgspec.Struct, frozen=True, gc=False):

@@ -96,9 +96,9 @@ def differences(owed: Sequence[Owed], billed: Sequence[Billed], from_on: date = 
                 wanted, open_days[nth] = _without(wanted, matched), _without(open_days[nth], matched)
         missing += [Missing(line, days, _part(line.amount, line.period, days)) for days in wanted]
     superfluous = []
-    for line, days_left in zip(billed, open_days, strict=True):
-        if line.amount_minor:
-            superfluous += _given_back(line, _from(from_on, days_left))
+    for existing, days_left in zip(billed, open_days, strict=True):
+        if existing.amount_minor:
+            superfluous += _given_back(existing, _from(from_on, days_left))
     return Differences(
         tuple(sorted(missing, key=lambda one: one.period.start_on)),
         tuple(sorted(superfluous, key=lambda one: one.period.start_on)),
@@ -176,3 +176,13 @@ def _cut(period: Period, cut: Period) -> list[Period]:
     before = Period(period.start_on, min(period.end_on, cut.start_on))
     after = Period(max(period.start_on, cut.end_on), period.end_on)
     return [rest for rest in (before, after) if rest.start_on < rest.end_on]
+
+
+def last_day_paid_for(billed: Iterable[Billed], given_back: Sequence[Superfluous]) -> date | None:
+    """The end of the last days that stay on lines once these are given back; None: nothing does."""
+    ends = [
+        days.end_on
+        for line in billed
+        for days in _without(_kept_days(line), [one.period for one in given_back if one.billed is line])
+    ]
+    return max(ends, default=None)

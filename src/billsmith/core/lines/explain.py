@@ -34,11 +34,15 @@ def explained(line: Line, currency: str) -> tuple[Step, ...]:
 def _amount(line: Line) -> str:
     if line.kind == "adjustment":
         return "given as an adjustment"
+    if line.corrects_invoice_id is not None:
+        part = f"{line.share} of the line, by days" if line.share else "all of the line"
+        return f"{part} that it corrects, rounded half away from zero, never more than is left of it"
     if line.unit_price is None:
         return "given as an amount, or left over from the total"
     quantity = Decimal(1) if line.quantity is None else line.quantity
     unit = f" {line.unit}" if line.unit else ""
-    return f"{quantity:f}{unit} × {line.unit_price:f}, rounded half away from zero"
+    share = f" × {line.share}" if line.share else ""
+    return f"{quantity:f}{unit} × {line.unit_price:f}{share}, rounded half away from zero"
 
 
 def _discount(line: Line, currency: str) -> str:

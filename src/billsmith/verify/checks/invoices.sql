@@ -20,6 +20,7 @@ WITH moved AS (
             FILTER (WHERE kind IN ('net_voided', 'tax_voided', 'payout_voided')) AS voided,
         sum(CASE credit WHEN 'receivable' THEN amount_minor ELSE -amount_minor END)
             FILTER (WHERE kind IN ('negative_total', 'negative_total_voided')) AS moved_to_credit,
+        sum(CASE credit WHEN 'receivable' THEN amount_minor ELSE -amount_minor END) FILTER (WHERE kind = 'absorbed') AS absorbed,
         sum(CASE WHEN debit IN ('billed_revenue', 'tax_payable') THEN amount_minor ELSE -amount_minor END)
             FILTER (WHERE kind IN ('refunded_net', 'refunded_tax')) AS refunded,
         sum(CASE 'receivable' WHEN debit THEN amount_minor WHEN credit THEN -amount_minor ELSE 0 END) AS receivable,
@@ -39,7 +40,7 @@ CROSS JOIN LATERAL (VALUES
     ('written_off_minor', COALESCE(written_off, 0), written_off_minor),
     ('voided_minor', COALESCE(voided, 0), voided_minor),
     ('moved_to_credit_minor', COALESCE(moved_to_credit, 0), moved_to_credit_minor),
-    ('absorbed_minor', 0, absorbed_minor),  -- of the kind that makes it up none exists yet
+    ('absorbed_minor', COALESCE(absorbed, 0), absorbed_minor),
     ('refunded_minor', COALESCE(refunded, 0), refunded_minor),
     ('balance_minor', COALESCE(CASE direction WHEN 'charge' THEN receivable ELSE payable END, 0), balance_minor),
     ('transfers', CASE WHEN finalised_at IS NULL THEN 0 ELSE transfers END, transfers)

@@ -1,0 +1,47 @@
+"""Whose bill cycle day a stretch follows. Rule: docs/rules/periods.md"""
+
+from collections.abc import Sequence
+
+from billsmith.core.billing.entries import recurring, unit_price
+from billsmith.core.catalog.plans import Charge
+from billsmith.core.cycles.lengths import months_of
+from billsmith.core.subscriptions.stretches import Stretch
+
+_A_YEAR = 12
+
+
+def bill_day_of(
+    stretch: Stretch, own: Sequence[Stretch], base: Sequence[Stretch], customers_day: int | None, currency: str
+) -> int:
+    """The day of the month on which periods begin: its own, if it has one; then whose its alignment says.
+
+    `own` and `base`: all stretches of the subscription, and of its group's base. While the customer has no day, the
+    subscription's counts: the day of its first recurring charge that costs something.
+    """
+    if stretch.own_bill_day is not None:
+        return stretch.own_bill_day
+    if stretch.bill_alignment == "account" and customers_day is not None:
+        return customers_day
+    if stretch.bill_alignment == "group" and base:
+        base_day = next((one.own_bill_day for one in reversed(base) if one.start_on <= stretch.start_on), None)
+        return base_day or _first_day(base, currency) or base[0].start_on.day
+    return _first_day(own, currency) or stretch.start_on.day
+
+
+def sets_customers_day(stretch: Stretch, charge: Charge, amount_minor: int) -> bool:
+    """Whether a line of this charge gives a customer without a bill cycle day one: shorter than a year, and paid."""
+    return (
+        stretch.bill_alignment == "account"
+        and stretch.own_bill_day is None
+        and amount_minor != 0
+        and charge.length is not None
+        and 0 < months_of(charge.length) < _A_YEAR
+    )
+
+
+def _first_day(stretches: Sequence[Stretch], currency: str) -> int | None:
+    """The day of the month of the first recurring charge that costs something."""
+    for stretch in stretches:
+        if any(unit_price(stretch, charge, currency) * stretch.quantity for charge in recurring(stretch)):
+            return stretch.start_on.day
+    return None

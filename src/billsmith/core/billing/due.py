@@ -1,0 +1,340 @@
+"""What one subscription has to have billed by a day. Rule: docs/rules/what-is-billed-when.md
+
+Plain renewals follow from `charged_through` alone, so that they cost the same after ten years. Only where something
+changed (`rework_from_on`) are the lines there compared with those that should be, from the day of the change on.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date
+from fractions import Fraction
+
+import msgspec
+from msgspec.structs import replace
+
+from billsmith.core.billing.bill_days import bill_day_of, sets_customers_day
+from billsmith.core.billing.differences import Billed, Missing, Owed, Superfluous, differences, last_day_paid_for
+from billsmith.core.billing.entries import (
+    Covered,
+    Entry,
+    cycle_of,
+    exact_amount,
+    quantity_of,
+    recurring,
+    starting_fixed,
+    unit_price,
+    whole_amount,
+)
+from billsmith.core.catalog.plans import Charge
+from billsmith.core.cycles.pieces import Cycle, Piece, next_due_on, pieces
+from billsmith.core.cycles.proration import ALL, Share
+from billsmith.core.money import round_half_away
+from billsmith.core.periods import Period
+from billsmith.core.subscriptions.stretches import Stretch
+from billsmith.core.subscriptions.subscription import Subscription
+from billsmith.core.subscriptions.timeline import Versions
+
+
+class Bought(msgspec.Struct, frozen=True, gc=False):
+    """A subscription as a run sees it."""
+
+    subscription: Subscription
+    stretches: tuple[Stretch, ...]
+    """All of them."""
+    base: tuple[Stretch, ...]
+    """Those of its group's base, where it is an add-on."""
+    versions: Versions
+    zone: str
+    covered: tuple[Covered, ...] = ()
+    """Where something is to be worked out again: the lines that reach beyond `rework_from_on`, or start after it."""
+    cancelled_on: date | None = None
+    """The first day that is no longer billed, where that is because it was cancelled."""
+
+
+class Due(msgspec.Struct, frozen=True, gc=False):
+    """The entries of one subscription, and it as it will be once they are on lines."""
+
+    subscription: Subscription
+    entries: tuple[Entry, ...]
+    bill_cycle_day: int | None
+    """The customer's, where this run is the first to give it one."""
+
+
+def due(bought: Bought, until_on: date, customers_day: int | None) -> Due:
+    """What is to be billed and given back by `until_on`. Run again with the result it adds nothing."""
+    run = _Run(bought, until_on, customers_day)
+    if bought.subscription.rework_from_on is None:
+        entries = [*run.new_fixed(), *run.renewals()]
+        deferred_on = None
+    else:
+        entries, deferred_on = run.reworked()
+    entries.sort(key=lambda entry: (entry.period_start_on, entry.amount_minor < 0))
+    after = replace(
+        bought.subscription,
+        charged_through=run.charged_through,
+        rework_from_on=deferred_on,
+        next_bill_on=run.next_bill_on(deferred_on),
+    )
+    return Due(after, tuple(entries), run.given_day)
+
+
+class _Run:
+    """One subscription's share of a run: what is worked out on the way, gathered in one place."""
+
+    def __init__(self, bought: Bought, until_on: date, customers_day: int | None) -> None:
+        self.bought = bought
+        self.subscription = bought.subscription
+        self.until_on = until_on
+        self.customers_day = customers_day
+        self.given_day: int | None = None
+        self.covered = [line for line in bought.covered if not line.released]
+        self.charged_through = dict(bought.subscription.charged_through)
+
+    # What should exist
+
+    def cycles(self) -> Iterator[tuple[Stretch, Charge, Cycle]]:
+        for stretch in self.bought.stretches:
+            for charge in recurring(stretch):
+                day = self.customers_day or self.given_day
+                bill_day = bill_day_of(
+                    stretch, self.bought.stretches, self.bought.base, day, self.subscription.currency
+                )
+                cycle = cycle_of(stretch, charge, bill_day, self.subscription, self.bought.zone)
+                if cycle is not None:
+                    yield stretch, charge, cycle
+
+    def fixed_from(self, from_on: date, until_on: date) -> Iterator[tuple[Stretch, Charge]]:
+        elsewhere_on = self.subscription.billed_through_on
+        for stretch in self.bought.stretches:
+            if from_on <= stretch.start_on <= until_on and (elsewhere_on is None or stretch.start_on >= elsewhere_on):
+                for charge in starting_fixed(stretch):
+                    yield stretch, charge
+
+    # Plain renewals
+
+    def new_fixed(self) -> list[Entry]:
+        """What came due before the date that this run was to be on is on lines already."""
+        from_on = self.subscription.next_bill_on or date.max
+        return [self._fixed_entry(stretch, charge) for stretch, charge in self.fixed_from(from_on, self.until_on)]
+
+    def renewals(self) -> list[Entry]:
+        entries = []
+        for stretch, charge, cycle in self.cycles():
+            through_on = self.charged_through.get(charge.code)
+            for piece in pieces(cycle, self.until_on, through_on):
+                entries.append(self._recurring_entry(stretch, charge, piece))
+                self._charged(charge, piece.period.end_on)
+        return entries
+
+    # Worked out again
+
+    def reworked(self) -> tuple[list[Entry], date | None]:
+        from_on = self.subscription.rework_from_on
+        assert from_on is not None
+        entries = self._fixed_again(from_on)
+        deferred: list[date] = []
+        for code in self._codes(from_on):
+            billed = [self._billed(line) for line in self.covered if line.charge == code and _has_days(line)]
+            found = differences(self._owed(code, from_on), billed, from_on)
+            now = [one for one in found.superfluous if one.period.start_on <= self.until_on]
+            deferred += [one.period.start_on for one in found.superfluous if one.period.start_on > self.until_on]
+            entries += [self._missing_entry(one) for one in found.missing]
+            entries += [self._credit_entry(one) for one in now]
+            self._recharge(code, from_on, billed, now, found.missing)
+        return entries, min(deferred, default=None)
+
+    def _codes(self, from_on: date) -> list[str]:
+        """Every recurring charge that has lines in the window, or should have."""
+        covered = [line.charge for line in self.covered if line.kind == "recurring"]
+        should = [
+            charge.code
+            for stretch in self.bought.stretches
+            if stretch.end_on is None or stretch.end_on > from_on
+            for charge in recurring(stretch)
+        ]
+        return list(dict.fromkeys([*should, *covered]))
+
+    def _owed(self, code: str, from_on: date) -> list[Owed]:
+        """Lines may have been made for days ahead of this one: those are compared with what should be there, too."""
+        ahead = [line.period_start_on for line in self.covered if line.charge == code]
+        ended = [line.period_end_on for line in self.covered if line.charge == code and line.period_end_on]
+        owed = []
+        for stretch, charge, cycle in self.cycles():
+            if charge.code != code:
+                continue
+            until_on = max([self.until_on, *(ahead if charge.timing == "in_advance" else ended)])
+            for piece in pieces(cycle, until_on, from_on):
+                owed.append(self._owed_line(stretch, charge, piece))
+        return owed
+
+    def _owed_line(self, stretch: Stretch, charge: Charge, piece: Piece) -> Owed:
+        currency = self.subscription.currency
+        price, quantity = unit_price(stretch, charge, currency), quantity_of(stretch, charge)
+        amount = exact_amount(price, quantity, piece.share.fraction, currency)
+        self._give_day(stretch, charge, round_half_away(amount), piece)
+        key = (stretch.plan.plan, stretch.phase_no, price, quantity)
+        return Owed(key, piece.period, amount, about=(stretch, charge, piece))
+
+    def _billed(self, line: Covered) -> Billed:
+        assert line.period_end_on is not None
+        plan = self.bought.versions[line.plan_version_id].plan
+        amount = 0 if line.void else line.amount_minor
+        return Billed(
+            (plan, line.phase, line.unit_price, line.quantity),
+            Period(line.period_start_on, line.period_end_on),
+            amount,
+            line.given_back,
+            0 if line.void else line.adjusted_minor,
+            about=line,
+        )
+
+    def _fixed_again(self, from_on: date) -> list[Entry]:
+        there = {
+            (line.charge, line.period_start_on, line.plan_version_id, line.phase): line
+            for line in self.covered
+            if line.kind == "fixed" and not line.given_back
+        }
+        entries = []
+        for stretch, charge in self.fixed_from(from_on, self.until_on):
+            key = (charge.code, stretch.start_on, stretch.plan.id, stretch.phase_no)
+            if there.pop(key, None) is None:
+                entries.append(self._fixed_entry(stretch, charge))
+        return [*entries, *self._fixed_given_back()]
+
+    def _fixed_given_back(self) -> Iterator[Entry]:
+        """On cancel: what the plan calls refundable, whole; of what never began, also what was not paid yet."""
+        cancelled_on = self.bought.cancelled_on
+        if cancelled_on is None or cancelled_on > self.until_on:
+            return
+        for line in self.covered:
+            if line.kind != "fixed" or line.given_back or line.void:
+                continue
+            if line.period_end_on is not None and line.period_end_on <= cancelled_on:
+                continue
+            left = Billed(None, Period(date.min, date.max), line.amount_minor, (), line.adjusted_minor).left_minor
+            charge = self._charge_of(line)
+            if charge.refundable:
+                amount = left
+            elif line.period_start_on >= cancelled_on:
+                amount = min(left, line.owed_minor)
+            else:
+                continue
+            if amount:
+                yield self._fixed_credit(line, charge, amount, cancelled_on)
+
+    # Entries
+
+    def _fixed_entry(self, stretch: Stretch, charge: Charge) -> Entry:
+        currency = self.subscription.currency
+        price, quantity = unit_price(stretch, charge, currency), quantity_of(stretch, charge)
+        ends_on = stretch.phase_ends_on
+        self.charged_through[charge.code] = max(
+            self.charged_through.get(charge.code, date.min), ends_on or stretch.start_on
+        )
+        return Entry(
+            self.subscription, "fixed", charge, stretch.plan, stretch.phase_no, stretch.start_on, ends_on, quantity,
+            price, whole_amount(price, quantity, currency), stretch.start_on,
+        )  # fmt: skip
+
+    def _recurring_entry(self, stretch: Stretch, charge: Charge, piece: Piece) -> Entry:
+        owed = self._owed_line(stretch, charge, piece)
+        return self._entry(owed, piece.period, round_half_away(owed.amount), piece.share)
+
+    def _missing_entry(self, missing: Missing) -> Entry:
+        piece: Piece = missing.owed.about[2]
+        share = piece.share
+        if missing.period != piece.period:
+            share = Share(share.part * _days(missing.period), share.whole * _days(piece.period))
+            share = _shortened(share, missing.period, piece)
+        return self._entry(missing.owed, missing.period, missing.amount_minor, share)
+
+    def _entry(self, owed: Owed, days: Period, amount_minor: int, share: Share) -> Entry:
+        stretch, charge, piece = owed.about
+        currency = self.subscription.currency
+        due_on = max(piece.due_on, days.start_on) if charge.timing == "in_advance" else piece.due_on
+        return Entry(
+            self.subscription, "recurring", charge, stretch.plan, stretch.phase_no, days.start_on, days.end_on,
+            quantity_of(stretch, charge), unit_price(stretch, charge, currency), amount_minor, due_on,
+            None if share == ALL else share,
+        )  # fmt: skip
+
+    def _credit_entry(self, superfluous: Superfluous) -> Entry:
+        line: Covered = superfluous.billed.about
+        whole = superfluous.billed.period
+        days = superfluous.period
+        return Entry(
+            self.subscription, "proration_credit", self._charge_of(line), self.bought.versions[line.plan_version_id],
+            line.phase, days.start_on, days.end_on, line.quantity, line.unit_price, superfluous.amount_minor,
+            days.start_on, None if days == whole else Share(_days(days), _days(whole)), line,
+        )  # fmt: skip
+
+    def _fixed_credit(self, line: Covered, charge: Charge, amount_minor: int, on: date) -> Entry:
+        return Entry(
+            self.subscription, "proration_credit", charge, self.bought.versions[line.plan_version_id], line.phase,
+            line.period_start_on, line.period_end_on, line.quantity, line.unit_price, -amount_minor, on, None, line,
+        )  # fmt: skip
+
+    def _charge_of(self, line: Covered) -> Charge:
+        phase = self.bought.versions[line.plan_version_id].phases[line.phase]
+        return next(charge for charge in phase.charges if charge.code == line.charge)
+
+    # Where it stands afterwards
+
+    def _charged(self, charge: Charge, through_on: date) -> None:
+        self.charged_through[charge.code] = max(self.charged_through.get(charge.code, date.min), through_on)
+
+    def _recharge(
+        self,
+        code: str,
+        from_on: date,
+        billed: Sequence[Billed],
+        given_back: Sequence[Superfluous],
+        missing: Sequence[Missing],
+    ) -> None:
+        ends = [last_day_paid_for(billed, given_back), *(one.period.end_on for one in missing)]
+        reached = [end for end in ends if end is not None]
+        before = self.charged_through.pop(code, None)
+        if before is not None:
+            reached.append(min(before, from_on))
+        if reached:
+            self.charged_through[code] = max(reached)
+
+    def _give_day(self, stretch: Stretch, charge: Charge, amount_minor: int, piece: Piece) -> None:
+        if self.customers_day is None and self.given_day is None and sets_customers_day(stretch, charge, amount_minor):
+            self.given_day = piece.period.start_on.day
+
+    def next_bill_on(self, deferred_on: date | None) -> date | None:
+        """The next date on which something falls due by itself."""
+        days = [] if deferred_on is None else [deferred_on]
+        days += [stretch.start_on for stretch, _ in self.fixed_from(_next_day(self.until_on), date.max)]
+        for _, _, cycle in self.cycles():
+            if cycle.end_on is None or cycle.end_on > self.until_on or cycle.timing == "in_arrears":
+                next_on = next_due_on(cycle, self.until_on)
+                if next_on is not None:
+                    days.append(next_on)
+        return min(days, default=None)
+
+
+def _next_day(on: date) -> date:
+    return date.fromordinal(on.toordinal() + 1)
+
+
+def _has_days(line: Covered) -> bool:
+    return line.kind == "recurring" and line.period_end_on is not None
+
+
+def _days(period: Period) -> int:
+    return (period.end_on - period.start_on).days
+
+
+def _shortened(share: Share, days: Period, piece: Piece) -> Share:
+    """3/30 rather than 93/930: as days of the full period, where that is the same."""
+    plain = Share(_days(days), _days(piece.full))
+    if plain.fraction == share.fraction:
+        return plain
+    lowest: Fraction = share.fraction
+    return Share(lowest.numerator, lowest.denominator)
+
+
+def first_due(subscriptions: Iterable[Subscription]) -> date | None:
+    """The earliest date on which one of them needs a run."""
+    return min((one.next_bill_on for one in subscriptions if one.next_bill_on is not None), default=None)
