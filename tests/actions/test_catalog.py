@@ -59,7 +59,7 @@ async def test_a_changed_plan_becomes_a_new_version_and_the_old_one_stays_as_it_
     assert versions[0] == first.catalog.plans["backup"].versions[0]
     assert (versions[1].version, versions[1].effective_on) == (2, date(2026, 4, 1))
     assert [(edit.pointer, str(edit.before), str(edit.after)) for edit in second.made.plans[0].edits] == [
-        ("/phases/0/charges/0/prices/EUR", "1E-12", "2.5")
+        ("/phases/0/charges/0/prices/EUR", "0.000000000001", "2.5")
     ]
     assert await catalogs.get_catalog(context, call.tenant) == second.catalog
     read = await catalog_rows.get_versions(context.pool, call.tenant.id, [one.id for one in versions])

@@ -30,6 +30,7 @@ NEEDS = {
         "getCreditNote", "listWriteOffs", "getWriteOff", "reportWriteOffs", "listCredits", "getCredit",
         "listTransfers", "listEvents", "getTenant", "listPaymentMethods", "getPaymentMethod", "listBlockedCustomers",
         "listUnknownAttempts", "getAttempt", "listDisputes", "getDispute", "listGatewayEvents", "getGatewayEvent",
+        "getCatalog", "listPlans", "getPlan",
     },
     "write": {
         "createInvoice", "changeInvoice", "deleteInvoice", "finaliseInvoice", "createInvoices", "createCustomer",
@@ -45,6 +46,7 @@ NEEDS = {
     "admin": {
         "createKey", "listKeys", "revokeKey", "createGatewayAccount", "listGatewayAccounts", "getGatewayAccount",
         "changeGatewayAccount", "testGatewayAccount", "resumeGatewayAccount", "closeGatewayAccount", "changeTenant",
+        "applyCatalog", "retirePlan",
     },
     "admin, moves money": {"resolveAttempt"},
 }  # fmt: skip

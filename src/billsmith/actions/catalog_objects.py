@@ -53,6 +53,14 @@ class PlanObject(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     versions: tuple[PlanVersionObject, ...]
 
 
+class PlanRetiredObject(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """A plan that was retired, and the operation that cancels the subscriptions on it, if they are to be."""
+
+    object: Literal["plan_retirement"] = "plan_retirement"
+    plan: PlanObject
+    operation: str | None
+
+
 class EditObject(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One value that is another; null: it was or is not there."""
 
@@ -139,6 +147,11 @@ def plan_version_object(version: PlanVersion) -> PlanVersionObject:
         phases=tuple(phase_as_given(phase) for phase in content.phases),
         metadata=content.metadata,
     )
+
+
+def plan_retired_object(plan: Plan, operation: OperationId | None) -> PlanRetiredObject:
+    """A retired plan as it is shown."""
+    return PlanRetiredObject(plan=plan_object(plan), operation=maybe_show_id("operation", operation))
 
 
 def catalog_change_object(

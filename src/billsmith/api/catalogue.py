@@ -3,6 +3,7 @@
 from billsmith.api.endpoints import Endpoint
 from billsmith.api.routes import (
     attempts,
+    catalog,
     collection,
     corrections,
     credits,
@@ -25,6 +26,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *payments.ENDPOINTS,
     *attempts.ENDPOINTS,
     *disputes.ENDPOINTS,
+    *catalog.ENDPOINTS,
     *operations.ENDPOINTS,
     *corrections.ENDPOINTS,
     *credits.ENDPOINTS,

@@ -116,6 +116,8 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     moves_money: bool = False
     """Whether it may only be asked for with an idempotency key."""
     body: type | None = None
+    read: Callable[[Any], Any] | None = None
+    """How a JSON document becomes the body, where that is not just taking its shape."""
     example: str | None = None
     """Which of the examples of bodies is shown."""
     parameters: tuple[Parameter, ...] = ()
@@ -143,7 +145,7 @@ async def enter(doors: Doors, endpoint: Endpoint, request: Request) -> Response:
         key_in(request, needed=endpoint.moves_money)
     if request.method not in ("GET", "HEAD"):
         reason_in(request)
-    octets = await body_within(request) if keyed else b""
+    octets = await body_within(request) if keyed or request.method == "PUT" else b""
     asked = Asked(
         doors=doors,
         caller=caller,
@@ -170,7 +172,7 @@ def reason_in(request: Request) -> str | None:
 def _body(endpoint: Endpoint, request: Request, octets: bytes) -> Any:
     if endpoint.body is not None:
         _says_json(request)
-        return read_body(octets, endpoint.body)
+        return read_body(octets, endpoint.body) if endpoint.read is None else endpoint.read(read_json(octets))
     if octets.strip():
         _says_json(request)
         if read_json(octets) != {}:

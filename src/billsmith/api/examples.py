@@ -115,6 +115,37 @@ BODIES: dict[str, Any] = {
         "dispute_lost": "reopen",
     },
     "orphan": {"customer": "tim"},
+    "catalog": {
+        "products": {
+            "hosting": {"name": "Hosting", "kind": "base", "add_ons": ["backup"]},
+            "backup": {"name": "Daily backup", "kind": "add_on"},
+        },
+        "plans": {
+            "hosting": {
+                "product": "hosting",
+                "name": "Hosting, monthly",
+                "effective_on": "2026-04-01",
+                "phases": [
+                    {"kind": "trial", "duration": "14 days"},
+                    {
+                        "kind": "evergreen",
+                        "charges": [
+                            {
+                                "code": "hosting",
+                                "kind": "recurring",
+                                "name": "Hosting",
+                                "length": "monthly",
+                                "prices": {"EUR": "19.90", "JPY": "3200"},
+                                "tax": {"percent": "19"},
+                            }
+                        ],
+                    },
+                ],
+            }
+        },
+        "rules": {"change_policy": [{"then": "immediate", "phase": "trial"}, {"then": "end_of_term"}]},
+    },
+    "plan_retirement": {"cancel": "end_of_term"},
     "clock": {"to": "2026-04-30T00:00:00Z"},
     "key": {"name": "month-end script", "scopes": ["write"]},
 }

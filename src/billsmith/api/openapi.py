@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from billsmith.api.catalog_examples import catalog_examples
 from billsmith.api.catalogue import ENDPOINTS
 from billsmith.api.compatibility import breaking_changes
 from billsmith.api.endpoints import JSON, REASON_HEADER, Endpoint
@@ -38,7 +39,7 @@ def openapi_document() -> dict[str, Any]:
     types = [InvoiceToCreate, Problem, *(endpoint.answers for endpoint in ENDPOINTS)]
     types += [endpoint.body for endpoint in ENDPOINTS if endpoint.body is not None]
     _, schemas = msgspec.json.schema_components(dict.fromkeys(types), ref_template="#/components/schemas/{name}")
-    shown = shown_examples() | money_examples()
+    shown = shown_examples() | money_examples() | catalog_examples()
     examples = {kind.__name__: msgspec.json.decode(msgspec.json.encode(one)) for kind, one in shown.items()}
     paths: dict[str, Any] = {}
     for endpoint in ENDPOINTS:
@@ -98,7 +99,7 @@ _ECHOED = {"Request-Id": {"$ref": "#/components/headers/RequestId"}}
 def _operation(endpoint: Endpoint, examples: dict[str, Any]) -> dict[str, Any]:
     writes = endpoint.method != "GET"
     keyed = endpoint.method in ("POST", "PATCH")
-    problems = {*REFUSALS, *endpoint.problems, *(_BODY_REFUSALS if keyed else ())}
+    problems = {*REFUSALS, *endpoint.problems, *(_BODY_REFUSALS if keyed or endpoint.method == "PUT" else ())}
     headers = [*(("IdempotencyKey",) if keyed else ()), *(("Reason",) if writes else ()), "RequestId"]
     operation: dict[str, Any] = {
         "operationId": endpoint.name,

@@ -1,7 +1,4 @@
-"""From a catalogue as it is given to values: every mistake is named with its place, and nothing is half-taken.
-
-Rule: docs/rules/catalogue.md
-"""
+"""From a catalogue as it is given to values: every mistake is named with its place, and nothing is half-taken."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -15,6 +12,7 @@ from billsmith.core.catalog.given import (
     CaseGiven,
     CatalogGiven,
     ChargeGiven,
+    LengthGiven,
     PhaseGiven,
     PlanGiven,
     ProductGiven,
@@ -43,6 +41,7 @@ from billsmith.core.catalog.rules import (
     Side,
 )
 from billsmith.core.currencies import minor_digits
+from billsmith.core.cycles.lengths import Length
 from billsmith.core.invoices import Direction
 from billsmith.core.taxes import Tax, checked_tax
 from billsmith.core.text import DESCRIPTION_LENGTH, NAME_LENGTH, escape_pointer, line_of_text, metadata
@@ -291,9 +290,7 @@ def _check_order(phases: tuple[PhaseGiven, ...], place: str, notes: Notes) -> No
 
 
 def _phase(given: PhaseGiven, place: str, notes: Notes) -> Phase:
-    duration = None
-    if given.duration is not None:
-        duration = notes.tried(lambda: length_of(given.duration, f"{place}/duration"), place)
+    duration = _length(given.duration, f"{place}/duration", notes)
     if len(given.charges) > MOST_CHARGES:
         notes.note(f"{place}/charges", f"a phase has at most {MOST_CHARGES} charges")
     codes: set[str] = set()
@@ -310,9 +307,7 @@ def _phase(given: PhaseGiven, place: str, notes: Notes) -> Phase:
 def _charge(given: ChargeGiven, place: str, notes: Notes) -> Charge:
     check_code(given.code, f"{place}/code", notes)
     name = notes.tried(lambda: line_of_text(given.name, DESCRIPTION_LENGTH, f"{place}/name"), place)
-    length = None
-    if given.length is not None:
-        length = notes.tried(lambda: length_of(given.length, f"{place}/length"), place)
+    length = _length(given.length, f"{place}/length", notes)
     _check_kind(given, place, notes)
     return Charge(
         code=given.code,
@@ -429,10 +424,12 @@ def _side(given: SideGiven, place: str, names: _Names, notes: Notes) -> Side:
         code = getattr(given, name)
         if code is not None and code not in known:
             notes.note(f"{place}/{name}", f"there is no {name.replace('_', ' ')} {code[:LONGEST_CODE]!r}")
-    length = None
-    if given.length is not None:
-        length = notes.tried(lambda: length_of(given.length, f"{place}/length"), place)
+    length = _length(given.length, f"{place}/length", notes)
     return Side(given.product, given.category, length, given.price_list, given.plan)
+
+
+def _length(given: str | LengthGiven | None, place: str, notes: Notes) -> Length | None:
+    return None if given is None else notes.tried(lambda: length_of(given, place), place)
 
 
 def _under(pointer: str, name: str) -> str:

@@ -2,15 +2,15 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime
-from decimal import Decimal
 from typing import Any
 
 import msgspec
 from msgspec.structs import replace
 
-from billsmith.core.catalog.checks import Wanted, WantedPlan, content_of, is_new_version
+from billsmith.core.catalog.checks import Wanted, WantedPlan, is_new_version
 from billsmith.core.catalog.plans import Moves, Plan, PlanVersion, Product
 from billsmith.core.catalog.rules import Catalog, Rules
+from billsmith.core.catalog.writing import product_as_given, rules_as_given, sold_as_given
 from billsmith.core.facts import FactType
 from billsmith.core.ids import CatalogId, PlanVersionId, TenantId
 from billsmith.core.text import escape_pointer
@@ -78,7 +78,7 @@ def difference(
 ) -> Difference:
     """What is to change so that all is as wanted. `ids`: of new versions by plan; `counts`: subscribers by version."""
     products = tuple(
-        ProductChange(product, _edits_between(before.products.get(code), product))
+        ProductChange(product, _product_edits(before.products.get(code), product))
         for code, product in wanted.products.items()
         if before.products.get(code) != product
     )
@@ -90,7 +90,7 @@ def difference(
         products,
         tuple(change for change in changes if change is not None),
         rules,
-        () if rules is None else _edits_between(before.rules, rules),
+        () if rules is None else _edits_between(rules_as_given(before.rules), rules_as_given(rules)),
     )
 
 
@@ -152,7 +152,7 @@ def _plan_change(
         return None
     edits: tuple[Edit, ...] = ()
     if version is not None and plan is not None:
-        edits = _edits_between(content_of(plan.versions[-1]), content_of(version))
+        edits = _edits_between(sold_as_given(plan.versions[-1]), sold_as_given(version))
     moves = "keep" if version is None else version.moves
     return PlanChange(wanted.code, version, edits, retired, () if plan is None else _subscribers(plan, moves, counts))
 
@@ -192,16 +192,13 @@ def _subscribers(plan: Plan, becomes: Moves, counts: Mapping[PlanVersionId, int]
     )
 
 
+def _product_edits(before: Product | None, after: Product) -> tuple[Edit, ...]:
+    return () if before is None else _edits_between(product_as_given(before), product_as_given(after))
+
+
 def _edits_between(before: Any, after: Any) -> tuple[Edit, ...]:
-    """What differs, in the order of its places; nothing where there was nothing before."""
-    if before is None:
-        return ()
-    return tuple(_edits(_built(before), _built(after), ""))
-
-
-def _built(value: Any) -> Any:
-    """Prices stay numbers: 19.9 is no edit of 19.90."""
-    return msgspec.to_builtins(value, builtin_types=(Decimal, date))
+    """What differs in what is written, in the order of its places."""
+    return tuple(_edits(msgspec.to_builtins(before), msgspec.to_builtins(after), ""))
 
 
 def _edits(before: Any, after: Any, pointer: str) -> Iterator[Edit]:

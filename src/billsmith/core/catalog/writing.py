@@ -2,6 +2,8 @@
 
 from decimal import Decimal
 
+from msgspec.structs import replace
+
 from billsmith.core.catalog.given import (
     CaseGiven,
     CatalogGiven,
@@ -36,17 +38,24 @@ def product_as_given(product: Product) -> ProductGiven:
 
 def plan_as_given(plan: Plan) -> PlanGiven:
     """A plan in its newest version as it is written."""
-    version: PlanVersion = plan.versions[-1]
+    version = plan.versions[-1]
+    return replace(
+        sold_as_given(version),
+        effective_on=version.effective_on,
+        moves=version.moves,
+        moves_on=version.moves_on,
+        retire=True if plan.retired_at is not None else None,
+    )
+
+
+def sold_as_given(version: PlanVersion) -> PlanGiven:
+    """What of a version is sold, without when and to whom, as it is written."""
     return PlanGiven(
         product=version.product,
         name=version.name,
         price_list=version.price_list,
         direction=version.direction,
         phases=tuple(phase_as_given(phase) for phase in version.phases),
-        effective_on=version.effective_on,
-        moves=version.moves,
-        moves_on=version.moves_on,
-        retire=True if plan.retired_at is not None else None,
         metadata=version.metadata or None,
     )
 
