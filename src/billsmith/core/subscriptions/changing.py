@@ -27,10 +27,10 @@ from billsmith.core.subscriptions.group import Altered, Group, begun, changed, m
 from billsmith.core.subscriptions.phases import aligned_like, phase_on
 from billsmith.core.subscriptions.starting import (
     AddOnNotAvailable,
-    SubscriptionFieldInvalid,
     SubscriptionPaused,
+    check_numbers,
     check_phases,
-    check_sellable,
+    check_prices,
     version_sold,
 )
 from billsmith.core.subscriptions.stretches import ends_on, stretches
@@ -85,7 +85,8 @@ def plan_changed(group: Group, subscription_id: SubscriptionId, asked: PlanChang
     at = effect(altered.group, timeline, asked.entitlement or when, when)
     version = version_sold(group.catalog, asked.plan, at.billing_on, current=now_on.plan)
     _check_kind(group, timeline, version)
-    check_sellable(version, row.currency, asked.prices, asked.quantity, asked.bill_cycle_day)
+    check_prices(version, row.currency, asked.prices)
+    check_numbers(asked.quantity, asked.bill_cycle_day)
     kind = group.catalog.products[version.product].kind
     of, to = traits(now_on, row.product_kind), traits(version, kind)
     phase = _phase_kind(group, timeline, group.today)
@@ -121,7 +122,7 @@ def moved_to_version(
     timeline = member_of(altered.group, subscription_id)
     not_over(timeline)
     at = effect(altered.group, timeline, when, when)
-    check_sellable(version, timeline.subscription.currency, prices, None, None)
+    check_prices(version, timeline.subscription.currency, prices)
     before = _last_plan(timeline, at.billing_on)
     change = replace(
         before,
@@ -150,7 +151,7 @@ def quantity_changed(
     altered = begun(group)
     timeline = member_of(altered.group, subscription_id)
     not_over(timeline)
-    check_sellable(_plan_of(altered.group, timeline), timeline.subscription.currency, None, quantity, None)
+    check_numbers(quantity)
     at = effect(altered.group, timeline, entitlement or billing, billing)
     change = Change(0, "quantity_changed", at.entitlement_at, at.billing_on, quantity=quantity)
     return _put(altered, subscription_id, change)
@@ -162,8 +163,7 @@ def bill_day_changed(group: Group, subscription_id: SubscriptionId, day: int, fr
     Add-ons that are billed on their base's day go with it. What is billed already stays.
     Raises SubscriptionOver, ChangeAfterEnd, SubscriptionFieldInvalid.
     """
-    if not 1 <= day <= 31:
-        raise SubscriptionFieldInvalid("a bill cycle day is 1 to 31", pointer="/bill_cycle_day")
+    check_numbers(None, day)
     altered = begun(group)
     timeline = member_of(altered.group, subscription_id)
     asked_on = group.today if from_on is None else day_in_range(from_on)
@@ -299,10 +299,6 @@ def _last_plan(timeline: Timeline, on: date) -> Change:
     ]
     begun_by_then = [change for change in plans if change.billing_on is not None and change.billing_on <= on]
     return max(begun_by_then, key=lambda change: (change.billing_on, change.position), default=plans[0])
-
-
-def _plan_of(group: Group, timeline: Timeline) -> PlanVersion:
-    return group.versions[timeline.subscription.plan_version_id]
 
 
 def _check_kind(group: Group, timeline: Timeline, version: PlanVersion) -> None:

@@ -138,7 +138,8 @@ def created(
     starts_on = _starts_on(asked, customer, at, base)
     version = version_sold(catalog, asked.plan, starts_on)
     currency = customer.currency if asked.currency is None else asked.currency
-    check_sellable(version, currency, asked.prices, asked.quantity, asked.bill_cycle_day)
+    check_prices(version, currency, asked.prices)
+    check_numbers(asked.quantity, asked.bill_cycle_day)
     altered = Altered(Group(customer, (), {}, catalog, at)) if base is None else begun(base)
     kind = catalog.products[version.product].kind
     check_place(version, catalog, altered.group, starts_on)
@@ -229,34 +230,34 @@ def version_sold(catalog: Catalog, code: str, on: date, current: str | None = No
     return version
 
 
-def check_sellable(
-    version: PlanVersion,
-    currency: str,
-    prices: dict[str, Decimal] | None,
-    quantity: Decimal | None,
-    bill_cycle_day: int | None,
-) -> None:
-    """Raises CurrencyWithoutPrice, and SubscriptionFieldInvalid with every mistake."""
+def check_prices(version: PlanVersion, currency: str, prices: dict[str, Decimal] | None) -> None:
+    """Whether every charge has a price in the currency, the plan's or one of its own.
+
+    Raises CurrencyWithoutPrice, SubscriptionFieldInvalid with every mistake.
+    """
     charges = [charge for phase in version.phases for charge in phase.charges]
     own = prices or {}
     codes = {charge.code for charge in charges}
-    errors = [
-        FieldError(f"/prices/{code}", f"the plan has no charge {code[:80]!r}") for code in own if code not in codes
-    ]
+    unknown = [code for code in own if code not in codes]
+    errors = [FieldError(f"/prices/{code}", f"the plan has no charge {code[:80]!r}") for code in unknown]
     errors += [
         FieldError(f"/prices/{code}", "a price is 0 or more")
         for code, price in own.items()
         if not price.is_finite() or price < 0
     ]
-    if quantity is not None and not (quantity.is_finite() and 0 <= quantity <= MOST_QUANTITY):
-        errors.append(FieldError("/quantity", f"a quantity is 0 to {MOST_QUANTITY}"))
-    if bill_cycle_day is not None and not 1 <= bill_cycle_day <= 31:
-        errors.append(FieldError("/bill_cycle_day", "a bill cycle day is 1 to 31"))
     if errors:
         raise SubscriptionFieldInvalid(errors[0].detail, errors=tuple(errors))
     for charge in charges:
         if charge.code not in own and currency not in charge.prices and ANY_CURRENCY not in charge.prices:
             raise CurrencyWithoutPrice(f"charge {charge.code} of plan {version.plan} has no price in {currency}")
+
+
+def check_numbers(quantity: Decimal | None, bill_cycle_day: int | None = None) -> None:
+    """Raises SubscriptionFieldInvalid."""
+    if quantity is not None and not (quantity.is_finite() and 0 <= quantity <= MOST_QUANTITY):
+        raise SubscriptionFieldInvalid(f"a quantity is 0 to {MOST_QUANTITY:f}", pointer="/quantity")
+    if bill_cycle_day is not None and not 1 <= bill_cycle_day <= 31:
+        raise SubscriptionFieldInvalid("a bill cycle day is 1 to 31", pointer="/bill_cycle_day")
 
 
 def check_place(version: PlanVersion, catalog: Catalog, group: Group, starts_on: date) -> None:
