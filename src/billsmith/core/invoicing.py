@@ -209,7 +209,8 @@ def finalise(
     A positive charge draws the customer's credit; a negative one becomes credit (`credit_id`), which is drawn on what
     is owed, oldest due first; a total of zero is settled at once. What it gives back (`give_backs`) of written-off
     money is absorbed, and what is negative then is drawn on the corrected invoices first.
-    Rules: docs/rules/credit.md, docs/rules/give-back.md, docs/rules/ledger.md. Raises InvoiceNotDraft, CustomerDeleted, PayoutNegative, DateInvalid.
+    Rules: docs/rules/credit.md, docs/rules/give-back.md, docs/rules/ledger.md.
+    Raises InvoiceNotDraft, CustomerDeleted, PayoutNegative, DateInvalid.
     """
     still_draft(draft)
     not_deleted(standing.customer)

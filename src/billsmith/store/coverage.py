@@ -125,7 +125,7 @@ async def delete_coverage(connection: Connection, invoice: Invoice) -> dict[Subs
 async def release_coverage(
     connection: Connection, invoice: Invoice, at: datetime, *, rebill: bool
 ) -> dict[SubscriptionId, date]:
-    """An invoice is void: its periods are free if they are to be billed again; from when on each is worked out again."""
+    """An invoice is void: its periods are free if they are billed again; from when on each is worked out again."""
     key = (invoice.tenant_id, shard_of(invoice.id), invoice.id)
     rows = await connection.fetch(_SQL["release_coverage_of"], *key, at, rebill)
     return {row["subscription_id"]: row["from_on"] for row in rows}

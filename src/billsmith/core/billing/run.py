@@ -1,0 +1,71 @@
+"""One customer's share of a billing run: all that its subscriptions have due, and when they next have.
+
+Rule: docs/rules/what-is-billed-when.md
+"""
+
+from collections.abc import Sequence
+from datetime import date
+
+import msgspec
+from msgspec.structs import replace
+
+from billsmith.core.billing.documents import Bill, bills
+from billsmith.core.billing.due import Bought, due, first_due
+from billsmith.core.billing.entries import Entry
+from billsmith.core.customers import Customer
+from billsmith.core.subscriptions.subscription import Subscription
+from billsmith.core.tenants import TenantSettings
+
+
+class Billed(msgspec.Struct, frozen=True, gc=False):
+    """What one customer is to be billed, and what it is afterwards."""
+
+    customer: Customer
+    """With its bill cycle day, if a line of this run gave it one."""
+    bills: tuple[Bill, ...]
+    bought: tuple[Bought, ...]
+    """As they will be."""
+    next_on: date | None
+    """When a run next has something to do."""
+
+    @property
+    def subscriptions(self) -> tuple[Subscription, ...]:
+        """The subscriptions as they will be."""
+        return tuple(one.subscription for one in self.bought)
+
+
+def bill(customer: Customer, bought: Sequence[Bought], settings: TenantSettings, until_on: date) -> Billed:
+    """What is due by a day, as documents. Less than the tenant's minimum waits, as long as more will come."""
+    entries: list[Entry] = []
+    after: list[Bought] = []
+    now = customer
+    for one in _bases_first(bought):
+        if not _has_to_do(one, until_on):
+            after.append(one)
+            continue
+        found = due(one, until_on, now.bill_cycle_day)
+        if found.bill_cycle_day is not None:
+            now = replace(now, bill_cycle_day=found.bill_cycle_day, version=now.version + 1)
+        entries += found.entries
+        after.append(replace(one, subscription=found.subscription, covered=()))
+    made = bills(customer, settings, entries)
+    next_on = first_due(one.subscription for one in after)
+    if _waits(made, settings, next_on):
+        return Billed(customer, (), tuple(bought), next_on)
+    return Billed(now, made, tuple(after), next_on)
+
+
+def _bases_first(bought: Sequence[Bought]) -> list[Bought]:
+    return sorted(bought, key=lambda one: (one.subscription.group_id, bool(one.base), one.subscription.id))
+
+
+def _has_to_do(one: Bought, until_on: date) -> bool:
+    row = one.subscription
+    return (row.next_bill_on is not None and row.next_bill_on <= until_on) or (
+        row.rework_from_on is not None and row.rework_from_on <= until_on
+    )
+
+
+def _waits(made: Sequence[Bill], settings: TenantSettings, next_on: date | None) -> bool:
+    total = sum(one.total_minor for one in made)
+    return next_on is not None and 0 < total < settings.minimum_to_bill_minor

@@ -1,0 +1,1 @@
+"""Billing: what runs make of subscriptions, in documents and in the ledger."""
