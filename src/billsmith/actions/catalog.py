@@ -18,7 +18,7 @@ from billsmith.core.catalog.difference import (
 )
 from billsmith.core.catalog.given import CatalogGiven
 from billsmith.core.catalog.plans import Plan
-from billsmith.core.catalog.rules import Catalog, Policy
+from billsmith.core.catalog.rules import CancelPolicy, Catalog
 from billsmith.core.facts import Fact
 from billsmith.core.ids import CatalogId, OperationId, PlanVersionId, shard_of, show_id
 from billsmith.core.tenants import Tenant
@@ -99,7 +99,7 @@ async def preview_catalog(context: Context, tenant: Tenant, given: CatalogGiven)
     return Applied(made, before, {})
 
 
-async def retire_plan(context: Context, call: Call, code: str, cancel: Policy | None = None) -> Outcome[Retired]:
+async def retire_plan(context: Context, call: Call, code: str, cancel: CancelPolicy | None = None) -> Outcome[Retired]:
     """Take no new subscribers on a plan. It keeps those it has, unless they are to be cancelled by a policy.
 
     Raises PlanNotFound. A plan that is retired already stays so.

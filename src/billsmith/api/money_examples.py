@@ -274,7 +274,12 @@ def _count() -> CountObject:
 def _item(status: Any) -> ItemObject:
     result = {"refunds": [show_id("refund", id_of(14))]} if status == "done" else None
     return ItemObject(
-        invoice=show_id("invoice", _INVOICE_ID), status=status, amount=1190, currency="EUR", result=result
+        invoice=show_id("invoice", _INVOICE_ID),
+        subscription=None,
+        status=status,
+        amount=1190,
+        currency="EUR",
+        result=result,
     )
 
 

@@ -118,6 +118,13 @@ async def list_operations(
     return [Operation(*row) for row in await connection.fetch(_SQL["list_operations"], tenant_id, before, limit)]
 
 
+async def running_operations(
+    connection: Connection | Pool, tenant_id: TenantId, kinds: Sequence[str]
+) -> list[Operation]:
+    """Operations of these kinds that have not ended, oldest first, whoever is carrying them on."""
+    return [Operation(*row) for row in await connection.fetch(_SQL["running_operations"], tenant_id, list(kinds))]
+
+
 async def lease_operations(
     connection: Connection, kind: str, wall: datetime, until: datetime, limit: int
 ) -> list[tuple[TenantId, OperationId]]:

@@ -44,9 +44,13 @@ class CountObject(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
 
 class ItemObject(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """One item: what it is done to, and what became of it (`result`: its refunds, or why it was refused)."""
+    """One item: what it is done to, and what became of it (`result`: what was done, or why it was refused).
 
-    invoice: str
+    A bulk refund is about invoices, what the catalogue does is about subscriptions.
+    """
+
+    invoice: str | None
+    subscription: str | None
     status: Literal["waiting", "done", "refused"]
     amount: int
     currency: str
@@ -106,8 +110,10 @@ async def get(asked: Asked) -> Response:
 async def items(asked: Asked) -> Response:
     """What became of each item."""
     limit, status = limit_of(asked.query), one_of(asked.query, "status", _STATUSES)
-    found = await bulk.list_items(asked.context, asked.tenant, asked.id("operation"), status, _after(asked), limit + 1)
-    return answer(page_of(found, limit, _item, lambda item: Cursor(item.item_id)))
+    id_ = asked.id("operation")
+    kind = (await bulk.get_operation(asked.context, asked.tenant, id_)).operation.kind
+    found = await bulk.list_items(asked.context, asked.tenant, id_, status, _after(asked), limit + 1)
+    return answer(page_of(found, limit, lambda item: _item(item, kind), lambda item: Cursor(item.item_id)))
 
 
 async def cancel(asked: Asked) -> Response:
@@ -155,9 +161,11 @@ def _count(count: ItemCount) -> CountObject:
     return CountObject(status=count.status, currency=count.currency, items=count.items, amount=count.amount_minor)
 
 
-def _item(item: OperationItem) -> ItemObject:
+def _item(item: OperationItem, kind: str = bulk.KIND) -> ItemObject:
+    of_invoices = kind == bulk.KIND
     return ItemObject(
-        invoice=show_id("invoice", item.item_id),
+        invoice=show_id("invoice", item.item_id) if of_invoices else None,
+        subscription=None if of_invoices else show_id("subscription", item.item_id),
         status=item.status,
         amount=item.amount_minor,
         currency=item.currency,

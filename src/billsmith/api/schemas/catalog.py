@@ -2,10 +2,10 @@
 
 from msgspec import Struct
 
-from billsmith.core.catalog.rules import Policy
+from billsmith.core.catalog.rules import CancelPolicy
 
 
 class PlanToRetire(Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True):
     """`cancel`: when the subscriptions on it are to be cancelled; null or left out, they are kept."""
 
-    cancel: Policy | None = None
+    cancel: CancelPolicy | None = None

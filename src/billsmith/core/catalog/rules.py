@@ -13,6 +13,8 @@ from billsmith.core.ids import CatalogId
 
 Policy = Literal["immediate", "end_of_term", "start_of_term", "illegal"]
 """When a change or cancel takes effect. `end_of_term`: on the charged-through date, or now if none is ahead."""
+CancelPolicy = Literal["immediate", "end_of_term", "start_of_term"]
+"""When what is really cancelled ends."""
 PhaseAlignment = Literal["start_of_group", "start_of_subscription", "change_of_plan", "current_phase"]
 """From when the phases of a new or changed plan are counted."""
 CreateAlignment = Literal["start_of_group", "start_of_subscription"]

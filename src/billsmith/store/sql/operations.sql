@@ -34,6 +34,10 @@ SELECT id, kind, name, status, created_at, finished_at, input FROM operations WH
 SELECT id, kind, name, status, created_at, finished_at, input FROM operations
 WHERE tenant_id = $1 AND ($2::uuid IS NULL OR id < $2) ORDER BY id DESC LIMIT $3;
 
+-- name: running_operations
+SELECT id, kind, name, status, created_at, finished_at, input FROM operations
+WHERE tenant_id = $1 AND kind = ANY ($2::text[]) AND status = 'running' ORDER BY id;
+
 -- name: lease_operations
 -- across tenants: operations that nobody is carrying on, for whoever asks
 UPDATE operations SET lease_until = $3
