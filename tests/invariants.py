@@ -302,6 +302,7 @@ def _events_tell_every_version_in_order(rows: Rows) -> Iterator[str]:
     objects = [
         *rows.invoices, *rows.customers, *rows.credits, *rows.tenants, *rows.payments, *rows.disputes,
         *rows.credit_notes, *rows.write_offs, *rows.payment_methods, *rows.gateway_accounts, *rows.catalogs,
+        *rows.subscriptions,
     ]  # fmt: skip
     refunds = {row["id"]: row for row in rows.refunds}
     operations = {row["id"] for row in rows.operations}
@@ -322,6 +323,42 @@ def _events_tell_every_version_in_order(rows: Rows) -> Iterator[str]:
             yield f"the versions of {object_id} are told as {told}"
         if stored.get(object_id) != (None if object_id in ended else len(told)):
             yield f"{object_id} is at version {stored.get(object_id)}, told are {len(told)}"
+
+
+# ------------------------------------------------------------------------------------------------------ subscriptions
+
+
+def _timelines_begin_with_their_creation(rows: Rows) -> Iterator[str]:
+    """Entries stand at 1, 2, 3 …, the first is the creation and the only one, and it is never undone."""
+    entries = grouped(rows.subscription_changes, "subscription_id")
+    for row in rows.subscriptions:
+        timeline = sorted(entries.get(row["id"], ()), key=lambda entry: entry["position"])
+        created = [entry["position"] for entry in timeline if entry["kind"] == "created" and not entry["undone_at"]]
+        if [entry["position"] for entry in timeline] != list(range(1, len(timeline) + 1)) or created != [1]:
+            yield f"the timeline of subscription {row['id']} has {len(timeline)} entries, created at {created}"
+        elif timeline[0]["billing_on"] != row["starts_on"]:
+            yield f"subscription {row['id']} starts on {row['starts_on']}, by its timeline {timeline[0]['billing_on']}"
+
+
+def _groups_have_one_base_of_one_customer(rows: Rows) -> Iterator[str]:
+    for group_id, members in grouped(rows.subscriptions, "group_id").items():
+        kinds = sorted(row["product_kind"] for row in members)
+        leads = [kind for kind in kinds if kind != "add_on"]
+        if len(leads) != 1 or (leads == ["standalone"] and len(kinds) > 1):
+            yield f"group {group_id} has {kinds}"
+        if len({row["customer_id"] for row in members}) > 1:
+            yield f"group {group_id} is of several customers"
+
+
+def _what_is_over_waits_for_nothing(rows: Rows) -> Iterator[str]:
+    """What is cancelled or expired changes no more by itself, and nothing of a deleted customer's is billed or used."""
+    deleted = {row["id"] for row in rows.customers if row["deleted_at"]}
+    for row in rows.subscriptions:
+        over = row["status"] in ("cancelled", "expired")
+        if over and row["next_change_at"] is not None:
+            yield f"subscription {row['id']} is {row['status']} and changes at {row['next_change_at']}"
+        if row["customer_id"] in deleted and not (over and row["next_bill_on"] is row["rework_from_on"] is None):
+            yield f"subscription {row['id']} is {row['status']}, its customer deleted"
 
 
 # ------------------------------------------------------------------------------------------------------------ tenants
@@ -353,6 +390,8 @@ def _nothing_crosses_tenants(rows: Rows) -> Iterator[str]:
         "write-off": (rows.write_offs, {"customer_id": customers, "invoice_id": invoices}),
         "event": (rows.events, {"customer_id": customers, "cause_id": causes}),
         "customer": (rows.customers, {"parent_id": customers}),
+        "subscription": (rows.subscriptions, {"customer_id": customers}),
+        "change": (rows.subscription_changes, {"subscription_id": {row["id"]: row for row in rows.subscriptions}}),
         "transfer": (
             rows.transfers,
             {"customer_id": customers, "invoice_id": invoices, "credit_id": credits_, "cause_id": causes},
@@ -383,8 +422,11 @@ def _rows_live_in_their_shard(rows: Rows) -> Iterator[str]:
             *rows.credit_notes,
             *rows.write_offs,
             *rows.payment_methods,
+            *rows.subscriptions,
         ],
-        "customer_id": [*rows.customer_balances, *rows.transfers, *rows.invoices, *rows.credits],
+        "customer_id": [*rows.customer_balances, *rows.transfers, *rows.invoices, *rows.credits, *rows.subscriptions],
+        "group_id": rows.subscriptions,
+        "subscription_id": rows.subscription_changes,
         "invoice_id": rows.invoice_lines,
         "event_id": rows.event_numbers,
     }
@@ -420,6 +462,9 @@ INVARIANTS: dict[str, Invariant] = {
     "events have no gaps": _events_are_numbered_without_gaps,
     "one event per fact": _each_event_is_told_once,
     "events tell every version": _events_tell_every_version_in_order,
+    "timelines begin with their creation": _timelines_begin_with_their_creation,
+    "groups have one base of one customer": _groups_have_one_base_of_one_customer,
+    "what is over waits for nothing": _what_is_over_waits_for_nothing,
     "nothing crosses tenants": _nothing_crosses_tenants,
     "rows live in their shard": _rows_live_in_their_shard,
 }

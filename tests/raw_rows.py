@@ -139,6 +139,8 @@ class Rows:
     causes: list[Row]
     api_keys: list[Row]
     catalogs: list[Row]
+    subscriptions: list[Row]
+    subscription_changes: list[Row]
     tenants: list[Row]
 
 

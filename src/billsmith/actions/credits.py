@@ -29,20 +29,27 @@ async def grant_credit(context: Context, call: Call, customer_id: CustomerId, gi
     """Give a customer credit, and draw it at once on what the customer owes. Raises CustomerNotFound, CreditInvalid."""
 
     async def verb(connection: Connection, cause: Cause) -> Credit:
-        standing = await lock_standing(connection, call.tenant, customer_id, owed=True)
-        customer, at = standing.customer, cause.caused_at
-        not_deleted(customer)
-        today = today_of(customer, at)
-        id_ = CreditId(context.ids.new(shard_of(customer_id)))
-        currency = customer.currency if given.currency is None else given.currency
-        blank = new_credit(id_, call.tenant.id, customer.id, "granted", currency, 0, today, at)
-        credit = granted(given, blank, at)
-        decision = with_credit(Decision(standing), credit, [grant_posting(credit)])
-        decision = draw_available(decision, at, today, on=standing.owed)
-        await save(connection, context, cause, {customer.id: standing}, [decision], {})
-        return next(kept for kept in reversed(decision.credits) if kept.id == id_)
+        return await grant_in(connection, context, cause, call.tenant, customer_id, given)
 
     return await carry_out(context, call, verb)
+
+
+async def grant_in(
+    connection: Connection, context: Context, cause: Cause, tenant: Tenant, customer_id: CustomerId, given: NewCredit
+) -> Credit:
+    """The body of `grant_credit`. Raises what it does."""
+    standing = await lock_standing(connection, tenant, customer_id, owed=True)
+    customer, at = standing.customer, cause.caused_at
+    not_deleted(customer)
+    today = today_of(customer, at)
+    id_ = CreditId(context.ids.new(shard_of(customer_id)))
+    currency = customer.currency if given.currency is None else given.currency
+    blank = new_credit(id_, tenant.id, customer.id, "granted", currency, 0, today, at)
+    credit = granted(given, blank, at)
+    decision = with_credit(Decision(standing), credit, [grant_posting(credit)])
+    decision = draw_available(decision, at, today, on=standing.owed)
+    await save(connection, context, cause, {customer.id: standing}, [decision], {})
+    return next(kept for kept in reversed(decision.credits) if kept.id == id_)
 
 
 async def delete_credit(context: Context, call: Call, id_: UUID) -> Outcome[Credit]:

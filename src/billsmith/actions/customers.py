@@ -9,7 +9,8 @@ import msgspec
 from billsmith.actions.calls import Call, Outcome, carry_out
 from billsmith.actions.context import Context
 from billsmith.actions.money.collect import method_for, plan_waiting
-from billsmith.actions.saving import CustomerNotFound, lock_standing, record_facts, save
+from billsmith.actions.saving import CustomerNotFound, ExternalIdTaken, lock_standing, record_facts, save
+from billsmith.actions.subscriptions.leaving import end_all_in
 from billsmith.core.customers import (
     Customer,
     CustomerDetails,
@@ -36,12 +37,6 @@ from billsmith.store import tenants as tenant_rows
 from billsmith.store.events import Cause
 from billsmith.store.listing import Filters
 from billsmith.store.pool import Connection
-
-
-class ExternalIdTaken(Conflict):
-    """Another object has this external id."""
-
-    code = "external_id_taken"
 
 
 class CustomerOwes(Conflict):
@@ -124,7 +119,7 @@ async def update_customer(
 
 
 async def delete_customer(context: Context, call: Call, id_: CustomerId) -> Outcome[Customer]:
-    """Never bill this customer again; its documents stay.
+    """Never bill this customer again; its subscriptions end, its documents stay.
 
     Raises CustomerNotFound, CustomerDeleted, CustomerOwes, ParentNotAllowed while there are children it pays for.
     """
@@ -135,6 +130,7 @@ async def delete_customer(context: Context, call: Call, id_: CustomerId) -> Outc
         _nothing_open(standing.balances, "it can't be deleted")
         if await customer_rows.has_children(connection, customer):
             raise ParentNotAllowed("this customer is the parent of others; delete those first")
+        await end_all_in(connection, context, cause, call.tenant, customer)
         await customer_rows.update_customer(connection, customer)
         if customer.external_id is not None:
             await customer_rows.release_external_id(connection, call.tenant.id, customer.external_id, customer.id)

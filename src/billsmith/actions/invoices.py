@@ -6,18 +6,20 @@ from uuid import UUID
 
 import msgspec
 
+from billsmith.actions.billing.customers import given_back_by
 from billsmith.actions.calls import Begun, Call, Outcome, carry_out
 from billsmith.actions.context import Context
-from billsmith.actions.customers import ExternalIdTaken
 from billsmith.actions.money.collect import begin_scheduled, belonging, charge_in_steps, method_for
 from billsmith.actions.saving import (
     CustomerNotFound,
+    ExternalIdTaken,
     InvoiceNotFound,
     Standings,
     documents_of,
     lock_standing,
     lock_standings,
     record_facts,
+    rework_in,
     save,
 )
 from billsmith.core.customers import external_id
@@ -38,6 +40,7 @@ from billsmith.core.payments.methods import PaymentMethod, usable
 from billsmith.core.tenants import Tenant
 from billsmith.core.text import UnusableText
 from billsmith.errors import BillsmithError
+from billsmith.store import coverage as coverage_rows
 from billsmith.store import invoices as invoice_rows
 from billsmith.store.events import Cause
 from billsmith.store.listing import Filters
@@ -126,7 +129,7 @@ async def make_invoices(
 async def edit_draft(
     context: Context, call: Call, id_: UUID, change: Callable[[InvoiceDetails], InvoiceDetails]
 ) -> Outcome[Document]:
-    """Change what `change` makes of a draft's content.
+    """Change what `change` makes of a draft's content; lines that a billing run put on it stay.
 
     Raises InvoiceNotFound, InvoiceNotDraft, ExternalIdTaken, PaymentMethodNotFound, PaymentMethodUnusable, Invalid
     kinds.
@@ -136,7 +139,8 @@ async def edit_draft(
         standing, invoice = await _lock(connection, call.tenant, id_)
         still_draft(invoice)
         before = await _reread(connection, call.tenant, id_)
-        changed, lines, fact = redrafted(standing, invoice, change(details_of(before)), cause.caused_at)
+        kept = tuple(line for line in before.lines if line.subscription_id is not None)
+        changed, lines, fact = redrafted(standing, invoice, change(details_of(before)), cause.caused_at, kept)
         await _check_name(connection, call.tenant, invoice, changed)
         if changed.payment_method_id is not None and changed.payment_method_id != invoice.payment_method_id:
             usable(await method_for(connection, call.tenant, standing, changed.payment_method_id))
@@ -169,13 +173,15 @@ async def relabel_invoice(
 
 
 async def delete_draft(context: Context, call: Call, id_: UUID) -> Outcome[Document]:
-    """Delete a draft; the draft as it was. Raises InvoiceNotFound, InvoiceNotDraft."""
+    """Delete a draft; the draft as it was. Periods that it billed are billed again by the next run. Raises InvoiceNotFound, InvoiceNotDraft."""
 
     async def verb(connection: Connection, cause: Cause) -> Document:
-        _, invoice = await _lock(connection, call.tenant, id_)
+        standing, invoice = await _lock(connection, call.tenant, id_)
         document = await _reread(connection, call.tenant, id_)
         fact = deleted_draft(invoice)
         await invoice_rows.delete_draft(connection, invoice)
+        days = await coverage_rows.delete_coverage(connection, invoice)
+        await rework_in(connection, cause, standing.customer, days)
         await record_facts(connection, context, cause, [fact], {invoice.id: document.lines})
         return document
 
@@ -189,7 +195,8 @@ async def finalise_invoice(context: Context, call: Call, id_: UUID) -> Outcome[D
         standing, invoice = await _lock(connection, call.tenant, id_)
         draft = await _reread(connection, call.tenant, id_)
         credit_id = CreditId(context.ids.new(shard_of(id_)))
-        decision = finalise(standing, invoice, draft.lines, cause.caused_at, credit_id)
+        given = await given_back_by(connection, call.tenant.id, draft.lines)
+        decision = finalise(standing, invoice, draft.lines, cause.caused_at, credit_id, given)
         await invoice_rows.delete_draft(connection, invoice)
         loaded = {standing.customer.id: standing}
         lines = {invoice.id: draft.lines}

@@ -1,6 +1,7 @@
 """Loading what a decision needs under the customers' locks, and saving what was decided: one way for every verb."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
 from typing import Any
 
 import msgspec
@@ -12,17 +13,29 @@ from billsmith.core.credits import Credit
 from billsmith.core.customers import Customer, as_party
 from billsmith.core.decisions import Decision, Row, Standing
 from billsmith.core.facts import Fact
-from billsmith.core.ids import CreditId, CustomerId, EventId, InvoiceId, TransferId, shard_of, show_id
+from billsmith.core.ids import (
+    CreditId,
+    CustomerId,
+    EventId,
+    InvoiceId,
+    SubscriptionId,
+    TransferId,
+    shard_of,
+    show_id,
+)
 from billsmith.core.invoices import Document, Invoice, Line
 from billsmith.core.ledger import Posting
 from billsmith.core.numbers import credit_note_series, series_for
 from billsmith.core.payments.corrections import CreditNote
 from billsmith.core.payments.payment import Share
 from billsmith.core.tenants import Tenant
-from billsmith.errors import NotFound
+from billsmith.core.time_zones import local_midnight
+from billsmith.errors import Conflict, NotFound
+from billsmith.store import coverage as coverage_rows
 from billsmith.store import customers as customer_rows
 from billsmith.store import invoices as invoice_rows
 from billsmith.store import ledger as ledger_rows
+from billsmith.store import subscriptions as subscription_rows
 from billsmith.store.events import Cause, EventRow, insert_events
 from billsmith.store.money import corrections as correction_rows
 from billsmith.store.money.rows import save_rows
@@ -43,6 +56,12 @@ class InvoiceNotFound(NotFound):
     """No such invoice of this tenant."""
 
     code = "invoice_not_found"
+
+
+class ExternalIdTaken(Conflict):
+    """Another object has this external id."""
+
+    code = "external_id_taken"
 
 
 class CreditNotFound(NotFound):
@@ -159,8 +178,30 @@ async def save(
     if changes.rows:
         await save_rows(connection, tenant_id, changes.rows, changes.shares)
     await _save_draws(connection, changes, tenant_id)
+    await _release_voided(connection, cause, changes)
     await _number_notes(connection, cause, changes.rows)
     return Saved(changes.invoices, await _number(connection, changes.standings, new))
+
+
+async def _release_voided(connection: Connection, cause: Cause, changes: Changes) -> None:
+    """What a void invoice gave back is billed after all, and its periods are again if they are to be."""
+    for fact in changes.facts:
+        if fact.type == "invoice.voided":
+            invoice: Invoice = fact.object
+            days = await coverage_rows.release_coverage(
+                connection, invoice, cause.caused_at, rebill=bool(invoice.rebill)
+            )
+            await rework_in(connection, cause, changes.standings[invoice.customer_id].customer, days)
+
+
+async def rework_in(
+    connection: Connection, cause: Cause, customer: Customer, days: Mapping[SubscriptionId, date]
+) -> None:
+    """Have subscriptions worked out again from these days on, by the next run on their locked customer."""
+    if days:
+        await coverage_rows.rework_subscriptions(connection, cause.tenant_id, days)
+        at = local_midnight(min(days.values()), customer.time_zone)
+        await subscription_rows.wake_customers_to_bill(connection, cause.tenant_id, {customer.id: at})
 
 
 async def _number_notes(connection: Connection, cause: Cause, rows: Sequence[Row]) -> None:

@@ -16,7 +16,7 @@ from billsmith.errors import Invalid
 from billsmith.store.labels import metadata_label, tag_label
 from billsmith.store.pool import Connection, Pool
 
-LABELLED = ("customers", "invoices")
+LABELLED = ("customers", "invoices", "subscriptions")
 """Tables with tags, and so with records that are hidden."""
 
 BROADEST = 10_000
@@ -51,7 +51,7 @@ class Filters(msgspec.Struct, frozen=True, gc=False):
     order: Literal["created", "issued"] = "created"
     customer_id: UUID | None = None
     equal: dict[str, Any] = {}
-    """Columns that must have a value: status, collection_state, currency, external_id …"""
+    """Columns that must have a value: status, collection_state, currency, external_id …; a list: one of its values."""
     ranges: dict[str, Range] = {}
     """Columns within bounds: created_at, issued_on, due_on, finalised_at …"""
     metadata: dict[str, str] = {}
@@ -154,7 +154,9 @@ def _conditions(statement: _Statement, table: str, tenant_id: TenantId, filters:
     elif "external_id" in filters.equal:
         raise FilterTooBroad("an external id is unique per customer; name the customer, too")
     for column, value in filters.equal.items():
-        statement.where(f"{column} = {{}}", value)
+        if column == "group_id":
+            statement.where("shard = {}", shard_of(value))
+        statement.where(f"{column} = ANY ({{}})" if isinstance(value, list) else f"{column} = {{}}", value)
     if filters.order == "issued":
         statement.where("issued_on IS NOT NULL")
     for column, bounds in filters.ranges.items():

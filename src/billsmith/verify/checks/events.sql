@@ -100,6 +100,8 @@ WITH told AS (
         SELECT id, id, 'tenant', version FROM tenants
         UNION ALL
         SELECT tenant_id, id, 'catalog', version FROM catalogs
+        UNION ALL
+        SELECT tenant_id, id, 'subscription', version FROM subscriptions
     ) AS objects
     WHERE $1::uuid IS NULL OR tenant_id = $1
 )

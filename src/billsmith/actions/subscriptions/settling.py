@@ -1,0 +1,83 @@
+"""What changes about subscriptions by itself: they start, reach a phase, pause, end; told when it happens."""
+
+from collections.abc import Sequence
+
+from msgspec.structs import replace
+
+from billsmith.actions.calls import Call, ClockMoving, carry_out
+from billsmith.actions.context import Context
+from billsmith.actions.subscriptions.loading import load_groups
+from billsmith.actions.subscriptions.saving import save_altered
+from billsmith.core.ids import TenantId, shard_of, show_id
+from billsmith.core.subscriptions.group import begun
+from billsmith.errors import BillsmithError
+from billsmith.store import customers as customer_rows
+from billsmith.store import subscriptions as subscription_rows
+from billsmith.store import tenants as tenant_rows
+from billsmith.store.events import Cause
+from billsmith.store.pool import Connection, DatabaseUnavailable
+from billsmith.store.subscriptions import DueChange
+
+SWEEP = 500
+"""Subscriptions looked at in one go of the sweep: one transaction per tenant among them."""
+
+REASON = "its time came"
+
+
+async def settle_changes_due(context: Context) -> int:
+    """Bring subscriptions of all who live in the real time to the state that their timelines say; how many.
+
+    One that can't be brought there stops no other; the first such error is raised at the end. Raises
+    DatabaseUnavailable.
+    """
+    at = context.clock.wall()
+    done, errors = 0, list[BillsmithError]()
+    page: list[DueChange] = []
+    while page := await subscription_rows.due_changes(context.pool, at, SWEEP, page[-1] if page else None):
+        by_tenant: dict[TenantId, list[DueChange]] = {}
+        for due in page:
+            by_tenant.setdefault(due.tenant_id, []).append(due)
+        owners = await tenant_rows.get_tenants(context.pool, by_tenant)
+        for tenant_id, dues in by_tenant.items():
+            request_id = show_id("request", context.ids.new(shard_of(tenant_id)))
+            settled, refused = await _settle_each(context, Call(owners[tenant_id], "worker", request_id), dues)
+            done, errors = done + settled, errors + refused
+    if errors:
+        raise errors[0]
+    return done
+
+
+async def settle_changes_of(context: Context, call: Call) -> int:
+    """Bring one tenant's subscriptions to the state of its own clock, first to change first; how many."""
+    due = await subscription_rows.due_changes_of(context.pool, call.tenant.id, context.clock.of(call.tenant), SWEEP)
+    return await _settle(context, call, due) if due else 0
+
+
+async def _settle_each(context: Context, call: Call, due: Sequence[DueChange]) -> tuple[int, list[BillsmithError]]:
+    """All together or, where that is refused, in halves until the culprit stands alone."""
+    try:
+        return await _settle(context, call, due), []
+    except ClockMoving:
+        return 0, []  # the advance does it, or the next sweep
+    except DatabaseUnavailable:
+        raise
+    except BillsmithError as error:
+        if len(due) == 1:
+            return 0, [error]
+    half = len(due) // 2
+    first, errors = await _settle_each(context, call, due[:half])
+    second, others = await _settle_each(context, call, due[half:])
+    return first + second, errors + others
+
+
+async def _settle(context: Context, call: Call, due: Sequence[DueChange]) -> int:
+    async def verb(connection: Connection, cause: Cause) -> int:
+        customers = await customer_rows.lock_customers(connection, call.tenant.id, {one.customer_id for one in due})
+        owners = {one.group_id: customers[one.customer_id] for one in due}
+        groups = await load_groups(connection, call.tenant, owners, cause.caused_at)
+        decided = [altered for group in groups.values() if (altered := begun(group)).changed_ids]
+        if decided:
+            await save_altered(connection, context, cause, decided)
+        return sum(len(altered.saved) for altered in decided)
+
+    return (await carry_out(context, replace(call, reason=REASON), verb)).fresh
