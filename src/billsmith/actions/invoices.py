@@ -173,7 +173,10 @@ async def relabel_invoice(
 
 
 async def delete_draft(context: Context, call: Call, id_: UUID) -> Outcome[Document]:
-    """Delete a draft; the draft as it was. Periods that it billed are billed again by the next run. Raises InvoiceNotFound, InvoiceNotDraft."""
+    """Delete a draft; the draft as it was. Periods that it billed are billed again by the next run.
+
+    Raises InvoiceNotFound, InvoiceNotDraft.
+    """
 
     async def verb(connection: Connection, cause: Cause) -> Document:
         standing, invoice = await _lock(connection, call.tenant, id_)

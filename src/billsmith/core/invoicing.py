@@ -134,12 +134,14 @@ def drafted(invoice: Invoice) -> tuple[Invoice, Fact]:
 
 
 def redrafted(
-    standing: Standing, invoice: Invoice, details: InvoiceDetails, at: datetime
+    standing: Standing, invoice: Invoice, details: InvoiceDetails, at: datetime, kept: tuple[Line, ...] = ()
 ) -> tuple[Invoice, tuple[Line, ...], Fact]:
-    """A draft with other content. Raises InvoiceNotDraft, CustomerDeleted, Invalid kinds."""
+    """A draft with other content; `kept` are lines that stay before it. Raises InvoiceNotDraft, CustomerDeleted,
+    Invalid kinds.
+    """
     still_draft(invoice)
     not_deleted(standing.customer)
-    lines, fields = _content(standing, details, at)
+    lines, fields = _content(standing, details, at, kept)
     changed = replace(invoice, version=invoice.version + 1, **fields)
     return changed, lines, invoice_fact("invoice.updated", changed)
 
@@ -148,7 +150,7 @@ def details_of(draft: Document) -> InvoiceDetails:
     """What was said about a draft, to be changed in part; an amount that its lines took is on the lines."""
     invoice, lines = draft.invoice, draft.lines
     return InvoiceDetails(
-        items=tuple(item_of(line) for line in lines if line.kind != "adjustment"),
+        items=tuple(item_of(line) for line in lines if line.kind != "adjustment" and line.subscription_id is None),
         adjustments=tuple(
             Adjustment(line.amount_minor, line.description) for line in lines if line.kind == "adjustment"
         ),
@@ -265,12 +267,16 @@ def _span(start_on: date | None, end_on: date | None) -> Period | None:
     return None if start_on is None or end_on is None else Period(start_on, end_on)
 
 
-def _content(standing: Standing, details: InvoiceDetails, at: datetime) -> tuple[tuple[Line, ...], dict[str, Any]]:
-    """The lines and every field that a caller decides."""
+def _content(
+    standing: Standing, details: InvoiceDetails, at: datetime, kept: tuple[Line, ...] = ()
+) -> tuple[tuple[Line, ...], dict[str, Any]]:
+    """The lines, `kept` ones first, and every field that a caller decides."""
     tenant, customer = standing.tenant, standing.customer
     currency = customer.currency if details.currency is None else details.currency
     title = None if details.title is None else line_of_text(details.title, TITLE_LENGTH, "/title")
-    lines = lines_of(details, currency, customer.time_zone, tenant.settings)
+    lines = kept
+    if not kept or details.items or details.adjustments or details.amount_minor is not None:
+        lines += lines_of(details, currency, customer.time_zone, tenant.settings)
     net, tax, total = total_of(lines)
     _check_dates(details, today_of(customer, at))
     span = details.period and period(details.period.start_on, details.period.end_on)

@@ -1,6 +1,6 @@
 """Billing customers under their locks: what is due becomes documents, and what they cover is written beside them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta
 
 import msgspec
@@ -16,8 +16,8 @@ from billsmith.core.billing.run import Billed, bill
 from billsmith.core.customers import Customer, today_of
 from billsmith.core.decisions import Decision, Standing
 from billsmith.core.facts import Fact
-from billsmith.core.ids import CreditId, CustomerId, InvoiceId, SubscriptionId, shard_of
-from billsmith.core.invoices import Document, Invoice
+from billsmith.core.ids import CreditId, CustomerId, InvoiceId, SubscriptionId, TenantId, shard_of
+from billsmith.core.invoices import Document, Invoice, Line
 from billsmith.core.invoicing import GiveBack, draft_of_lines, drafted, finalise
 from billsmith.core.time_zones import local_midnight
 from billsmith.store import coverage as coverage_rows
@@ -125,7 +125,7 @@ async def _document(
         kept, fact = drafted(replace(draft, finalise_at=_finalise_at(standing, at)))
         decision = Decision(standing, invoices=(kept,), facts=(fact,))
     else:
-        given = await _given_back(connection, cause, made, standing, document)
+        given = await given_back_by(connection, cause.tenant_id, document.lines, made.decisions)
         decision = finalise(standing, draft, document.lines, at, credit_id, given)
     made.decisions.append(decision)
     made.lines[id_] = document.lines
@@ -140,16 +140,16 @@ def _finalise_at(standing: Standing, at: datetime) -> datetime | None:
     return at + timedelta(minutes=standing.tenant.settings.draft_window_minutes)
 
 
-async def _given_back(
-    connection: Connection, cause: Cause, made: _Made, standing: Standing, document: Bill
+async def given_back_by(
+    connection: Connection, tenant_id: TenantId, lines: Sequence[Line], decided: Iterable[Decision] = ()
 ) -> tuple[GiveBack, ...]:
-    """The invoices that it corrects, as they are by now, locked."""
-    ids = corrected_ids(document)
+    """What a document with these lines gives back of the invoices that it corrects: locked, as they are by now."""
+    ids = corrected_ids(lines)
     if not ids:
         return ()
-    locked = await invoice_rows.lock_invoices(connection, cause.tenant_id, ids)
-    latest = {invoice.id: invoice for decision in made.decisions for invoice in decision.invoices}
-    return give_backs(document, [GiveBack(latest.get(id_, locked[id_]), 0) for id_ in ids])
+    locked = await invoice_rows.lock_invoices(connection, tenant_id, ids)
+    latest = {invoice.id: invoice for decision in decided for invoice in decision.invoices}
+    return give_backs(lines, [latest.get(InvoiceId(id_), invoice) for id_, invoice in locked.items()])
 
 
 def _revised(entries: Sequence[Entry], bought: Iterable[Bought], made: _Made) -> list[Revised]:
@@ -181,14 +181,3 @@ async def _save_customers(
         await customer_rows.update_customer(connection, customer)
     facts = [Fact("customer.updated", one.id, one.version, one, one.id) for one in customers]
     await record_facts(connection, context, cause, facts)
-
-
-async def rework_in(
-    connection: Connection, cause: Cause, customer: Customer, days: Mapping[SubscriptionId, date]
-) -> None:
-    """Have subscriptions worked out again from these days on, by the next run on their customer."""
-    if not days:
-        return
-    await coverage_rows.rework_subscriptions(connection, cause.tenant_id, days)
-    at = local_midnight(min(days.values()), customer.time_zone)
-    await subscription_rows.wake_customers_to_bill(connection, cause.tenant_id, {customer.id: at})

@@ -13,6 +13,7 @@ from billsmith.core.ids import CreditId, InvoiceId, PaymentId, show_id
 from billsmith.core.invoices import Invoice
 from billsmith.core.payments.refunds import Refund
 from billsmith.core.tenants import Tenant
+from billsmith.store import coverage as coverage_rows
 from billsmith.store import invoices as invoice_rows
 from billsmith.store import ledger as ledger_rows
 from billsmith.store.money import corrections as correction_rows
@@ -100,8 +101,10 @@ async def _credit(connection: Connection, tenant: Tenant, credit_id: CreditId | 
 
 
 async def _standing_supplements(connection: Connection, tenant: Tenant, invoice_id: InvoiceId) -> Iterable[str]:
-    found = await invoice_rows.adjusting_invoices(connection, tenant.id, [invoice_id])
-    return [show_id("invoice", id_) for _, id_, status in found if status != "void"]
+    adjusting = await invoice_rows.adjusting_invoices(connection, tenant.id, [invoice_id])
+    giving_back = await coverage_rows.correcting_invoices(connection, tenant.id, [invoice_id])
+    ids = [id_ for _, id_, status in adjusting if status != "void"] + list(giving_back)
+    return [show_id("invoice", id_) for id_ in ids]
 
 
 def by_invoice_id(invoices: dict[UUID, Invoice]) -> dict[Any, Invoice]:

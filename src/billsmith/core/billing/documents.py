@@ -4,10 +4,10 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from billsmith.core.billing.entries import Covered, Entry
+from billsmith.core.billing.entries import Entry
 from billsmith.core.customers import Customer
 from billsmith.core.ids import GroupId, InvoiceId
-from billsmith.core.invoices import Direction, Line
+from billsmith.core.invoices import Direction, Invoice, Line
 from billsmith.core.invoicing import GiveBack
 from billsmith.core.money import within_limits
 from billsmith.core.taxes import Tax, tax_per_invoice, tax_per_line
@@ -49,20 +49,18 @@ def lines_of_entries(entries: Sequence[Entry], customer: Customer, settings: Ten
     return tuple(_line(entry, taxes.get(nth, 0), customer.time_zone) for nth, entry in enumerate(entries))
 
 
-def give_backs(bill: Bill, corrected: Sequence[GiveBack]) -> tuple[GiveBack, ...]:
-    """What the document gives back of each earlier one, `corrected` having those with an amount of zero."""
+def give_backs(lines: Iterable[Line], corrected: Iterable[Invoice]) -> tuple[GiveBack, ...]:
+    """What a document with these lines gives back of each of the invoices that it corrects."""
     given: dict[InvoiceId, int] = {}
-    for entry, line in zip(bill.entries, bill.lines, strict=True):
-        if entry.corrects is not None:
-            id_ = entry.corrects.invoice_id
-            given[id_] = given.get(id_, 0) - line.total_minor
-    return tuple(GiveBack(one.corrected, given[one.corrected.id]) for one in corrected if given.get(one.corrected.id))
+    for line in lines:
+        if line.corrects_invoice_id is not None:
+            given[line.corrects_invoice_id] = given.get(line.corrects_invoice_id, 0) - line.total_minor
+    return tuple(GiveBack(one, given[one.id]) for one in corrected if given.get(one.id))
 
 
-def corrected_ids(bill: Bill) -> list[InvoiceId]:
-    """The invoices of which it gives something back."""
-    lines: Iterable[Covered] = (entry.corrects for entry in bill.entries if entry.corrects is not None)
-    return list(dict.fromkeys(line.invoice_id for line in lines))
+def corrected_ids(lines: Iterable[Line]) -> list[InvoiceId]:
+    """The invoices of which a document with these lines gives something back."""
+    return list(dict.fromkeys(line.corrects_invoice_id for line in lines if line.corrects_invoice_id is not None))
 
 
 def _line(entry: Entry, tax_minor: int, zone: str) -> Line:

@@ -135,12 +135,17 @@ class _Run:
         for code in self._codes(from_on):
             billed = [self._billed(line) for line in self.covered if line.charge == code and _has_days(line)]
             found = differences(self._owed(code, from_on), billed, from_on)
-            now = [one for one in found.superfluous if one.period.start_on <= self.until_on]
-            deferred += [one.period.start_on for one in found.superfluous if one.period.start_on > self.until_on]
+            now = [one for one in found.superfluous if not self._waits_for_change(one)]
+            deferred += [one.period.start_on for one in found.superfluous if self._waits_for_change(one)]
             entries += [self._missing_entry(one) for one in found.missing]
             entries += [self._credit_entry(one) for one in now]
             self._recharge(code, from_on, billed, now, found.missing)
         return entries, min(deferred, default=None)
+
+    def _waits_for_change(self, superfluous: Superfluous) -> bool:
+        """Whether a change that has not taken effect yet makes it superfluous: it may be undone until then."""
+        bounds = [on for one in self.bought.stretches for on in (one.start_on, one.end_on) if on is not None]
+        return any(self.until_on < on <= superfluous.period.start_on for on in bounds)
 
     def _codes(self, from_on: date) -> list[str]:
         """Every recurring charge that has lines in the window, or should have."""

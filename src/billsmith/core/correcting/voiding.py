@@ -57,6 +57,8 @@ def void_asked(decision: Decision, voidable: Voidable, rebill: bool, on: date, a
         raise CorrectionRefused("money was paid for this invoice; refund it, or correct it by a credit note")
     if any(note.paid_minor for note in voidable.corrected.notes):
         raise CorrectionRefused("a credit note gave back some of what was settled; the invoice has to stay")
+    if invoice.absorbed_minor:
+        raise CorrectionRefused("it gave back what had been written off; correct it by a credit note or an invoice")
     if voidable.corrected_by:
         raise CorrectionRefused(
             f"{', '.join(voidable.corrected_by)} corrects this invoice; void that first",
