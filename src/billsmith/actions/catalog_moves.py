@@ -148,8 +148,8 @@ async def _step(context: Context, tenant: Tenant, kind: str, asked: Told, versio
         wanted: Asked = Cancel(billing=when)
         if version is not None:
             wanted = VersionMove(version, when, _own_prices(timeline, version))
-        altered = await alter_in(connection, context, cause, tenant, id_, wanted, "later")
-        on = [change.billing_on for changed_id, change in altered.added if changed_id == id_]
+        done = await alter_in(connection, context, cause, tenant, id_, wanted, "later")
+        on = [change.billing_on for changed_id, change in done.decided[0].added if changed_id == id_]
         return {"from": on[0].isoformat() if on and on[0] is not None else None}
 
     return step

@@ -9,8 +9,8 @@ from billsmith.actions.calls import Call
 from billsmith.actions.context import Context
 from billsmith.actions.subscriptions.asking import Asked
 from billsmith.actions.subscriptions.changing import alter
-from billsmith.actions.subscriptions.saving import Bill
-from billsmith.actions.subscriptions.starting import Order, Started, subscribe
+from billsmith.actions.subscriptions.saving import Bill, Done
+from billsmith.actions.subscriptions.starting import Order, subscribe
 from billsmith.core.catalog.given import catalog_given
 from billsmith.core.customers import Customer
 from billsmith.core.ids import SubscriptionId
@@ -70,7 +70,7 @@ async def started(
     *add_ons: str,
     bill: Bill = "now",
     **fields: Any,
-) -> Started:
+) -> Done:
     """A subscription, with add-ons if they are named."""
     order = Order(NewSubscription(plan, **fields), tuple(NewSubscription(code) for code in add_ons))
     return (await subscribe(context, call, owner.id, order, bill)).fresh
@@ -89,7 +89,7 @@ async def asked(context: Context, call: Call, id_: SubscriptionId, change: Asked
 
 async def alter_group(context: Context, call: Call, id_: SubscriptionId, change: Asked, bill: Bill = "now") -> Group:
     """The group after what was asked of one of it."""
-    return (await alter(context, call, id_, change, bill)).fresh
+    return (await alter(context, call, id_, change, bill)).fresh.group
 
 
 async def told_of_subscriptions(context: Context, tenant: Tenant, after: int = 0) -> list[str]:

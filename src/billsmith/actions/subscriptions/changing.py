@@ -10,13 +10,13 @@ from billsmith.actions.context import Context
 from billsmith.actions.credits import grant_in
 from billsmith.actions.subscriptions.asking import Asked, decided
 from billsmith.actions.subscriptions.loading import lock_group_of
-from billsmith.actions.subscriptions.saving import Bill, bill_after, save_altered
+from billsmith.actions.subscriptions.saving import Bill, Done, done
 from billsmith.actions.subscriptions.starting import name_taken
 from billsmith.core import text
 from billsmith.core.credits import NewCredit
 from billsmith.core.customers import external_id, not_deleted
 from billsmith.core.ids import SubscriptionId, show_id
-from billsmith.core.subscriptions.group import Altered, Group, begun, member_of
+from billsmith.core.subscriptions.group import Group, begun, member_of
 from billsmith.core.subscriptions.subscription import Subscription
 from billsmith.core.subscriptions.timeline import Timeline, subscription_fact
 from billsmith.core.tenants import Tenant
@@ -33,14 +33,14 @@ class Labels(Struct, frozen=True, gc=False):
     tags: tuple[str, ...] | UnsetType = UNSET
 
 
-async def alter(context: Context, call: Call, id_: UUID, asked: Asked, bill: Bill = "now") -> Outcome[Group]:
-    """Do what is asked of one subscription, or schedule it; its group as it is then.
+async def alter(context: Context, call: Call, id_: UUID, asked: Asked, bill: Bill = "now") -> Outcome[Done]:
+    """Do what is asked of one subscription, or schedule it.
 
     Raises SubscriptionNotThere, CustomerDeleted, and what the rule for it refuses.
     """
 
-    async def verb(connection: Connection, cause: Cause) -> Group:
-        return (await alter_in(connection, context, cause, call.tenant, id_, asked, bill)).group
+    async def verb(connection: Connection, cause: Cause) -> Done:
+        return await alter_in(connection, context, cause, call.tenant, id_, asked, bill)
 
     return await carry_out(context, call, verb)
 
@@ -53,28 +53,27 @@ async def alter_in(
     id_: UUID,
     asked: Asked,
     bill: Bill = "now",
-) -> Altered:
+) -> Done:
     """The body of `alter`. Raises what it does."""
+    subscription_id = SubscriptionId(id_)
     group = await lock_group_of(connection, tenant, id_, cause.caused_at)
     not_deleted(group.customer)
-    altered = decided(group, SubscriptionId(id_), asked)
-    await save_altered(connection, context, cause, [altered])
+    altered = decided(group, subscription_id, asked)
     if altered.credit_minor:
-        row = member_of(altered.group, SubscriptionId(id_)).subscription
+        row = member_of(altered.group, subscription_id).subscription
         reason = f"cancel of {show_id('subscription', row.id)}"
         given = NewCredit(altered.credit_minor, currency=row.currency, reason=reason)
         await grant_in(connection, context, cause, tenant, group.customer.id, given)
-    await bill_after(connection, context, cause, tenant, group.customer.id, bill)
-    return altered
+    return await done(connection, context, cause, tenant, [altered], (subscription_id,), bill)
 
 
-async def relabel(context: Context, call: Call, id_: UUID, labels: Labels) -> Outcome[Group]:
+async def relabel(context: Context, call: Call, id_: UUID, labels: Labels) -> Outcome[Done]:
     """Another external id, other metadata or tags, which any subscription may get.
 
     Raises SubscriptionNotThere, ExternalIdTaken, UnusableText.
     """
 
-    async def verb(connection: Connection, cause: Cause) -> Group:
+    async def verb(connection: Connection, cause: Cause) -> Done:
         group = await lock_group_of(connection, call.tenant, id_, cause.caused_at)
         altered = begun(group)
         before = member_of(altered.group, SubscriptionId(id_)).subscription
@@ -90,9 +89,8 @@ async def relabel(context: Context, call: Call, id_: UUID, labels: Labels) -> Ou
             changed_ids=altered.changed_ids | {row.id},
             facts=(*altered.facts, subscription_fact("subscription.updated", row)),
         )
-        await save_altered(connection, context, cause, [altered])
         await subscription_rows.relabel_subscription(connection, row)
-        return altered.group
+        return await done(connection, context, cause, call.tenant, [altered], (row.id,), "later")
 
     return await carry_out(context, call, verb)
 

@@ -4,15 +4,18 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from billsmith.actions.billing.runs import bill_customer_in
 from billsmith.actions.context import Context
 from billsmith.actions.saving import record_facts
+from billsmith.actions.subscriptions.loading import load_groups
 from billsmith.actions.subscriptions.objects import subscription_object
 from billsmith.core.facts import Fact
-from billsmith.core.ids import CustomerId
-from billsmith.core.subscriptions.group import Altered, Group
+from billsmith.core.ids import CustomerId, SubscriptionId
+from billsmith.core.invoices import Document
+from billsmith.core.subscriptions.group import Altered, Group, member_of
 from billsmith.core.subscriptions.subscription import Subscription
 from billsmith.core.tenants import Tenant
 from billsmith.core.time_zones import local_midnight
@@ -22,6 +25,23 @@ from billsmith.store.pool import Connection
 
 Bill = Literal["now", "later"]
 """Whether what a verb makes due is billed in its transaction, or by the next run."""
+
+
+class Done(Struct, frozen=True, gc=False):
+    """What a verb came to."""
+
+    group: Group
+    """As it is then, billed or not."""
+    ids: tuple[SubscriptionId, ...]
+    """Of the group, those that the verb is about: what it started, in the order asked for, or changed."""
+    decided: tuple[Altered, ...] = ()
+    documents: tuple[Document, ...] = ()
+    """What was billed at once."""
+
+    @property
+    def subscription(self) -> Subscription:
+        """The one that the verb is about, or the first of several."""
+        return member_of(self.group, self.ids[0]).subscription
 
 
 async def save_altered(connection: Connection, context: Context, cause: Cause, decided: Sequence[Altered]) -> None:
@@ -42,12 +62,29 @@ async def save_altered(connection: Connection, context: Context, cause: Cause, d
     await record_facts(connection, context, cause, facts)
 
 
-async def bill_after(
-    connection: Connection, context: Context, cause: Cause, tenant: Tenant, customer_id: CustomerId, bill: Bill
-) -> None:
-    """Bill a locked customer for what a verb has just made due, if that is to be now; otherwise the next run does."""
-    if bill == "now":
-        await bill_customer_in(connection, context, cause, tenant, customer_id)
+async def done(
+    connection: Connection,
+    context: Context,
+    cause: Cause,
+    tenant: Tenant,
+    decided: Sequence[Altered],
+    ids: tuple[SubscriptionId, ...],
+    bill: Bill,
+) -> Done:
+    """The end of every verb: what was decided about locked groups is saved, and what that makes due is billed.
+
+    `ids` are of the last group: what the verb is about.
+    """
+    await save_altered(connection, context, cause, decided)
+    group = decided[-1].group
+    if bill == "later":
+        return Done(group, ids, tuple(decided))
+    documents: list[Document] = []
+    for customer_id in sorted({altered.group.customer.id for altered in decided}):
+        documents += await bill_customer_in(connection, context, cause, tenant, customer_id)
+    group_id = group.lead.subscription.group_id
+    billed = await load_groups(connection, tenant, {group_id: group.customer}, cause.caused_at)
+    return Done(billed[group_id], ids, tuple(decided), tuple(documents))
 
 
 def _wake_ups(decided: Sequence[Altered]) -> dict[CustomerId, datetime]:

@@ -10,7 +10,7 @@ from billsmith.actions.calls import Call, Outcome, carry_out
 from billsmith.actions.context import Context
 from billsmith.actions.saving import ExternalIdTaken
 from billsmith.actions.subscriptions.loading import load_groups, lock_customer
-from billsmith.actions.subscriptions.saving import Bill, bill_after, save_altered
+from billsmith.actions.subscriptions.saving import Bill, Done, done
 from billsmith.core import text
 from billsmith.core.catalog.rules import BillAlignment, Catalog, CreateAlignment
 from billsmith.core.customers import Customer, external_id
@@ -42,23 +42,16 @@ class Order(msgspec.Struct, frozen=True, gc=False):
     """Whose bill cycle day counts; None: as the catalogue's rules say."""
 
 
-class Started(msgspec.Struct, frozen=True, gc=False):
-    """A group with what was just started in it, in the order in which it was asked for."""
-
-    group: Group
-    ids: tuple[SubscriptionId, ...]
-
-
 async def subscribe(
     context: Context, call: Call, customer_id: CustomerId, order: Order, bill: Bill = "now"
-) -> Outcome[Started]:
+) -> Outcome[Done]:
     """Start subscriptions of one customer, all of an order or none.
 
     Raises CustomerNotFound, CustomerDeleted, SubscriptionNotThere (`base`), ExternalIdTaken, UnusableText, and what
     core/subscriptions/starting.py refuses.
     """
 
-    async def verb(connection: Connection, cause: Cause) -> Started:
+    async def verb(connection: Connection, cause: Cause) -> Done:
         return await subscribe_in(connection, context, cause, call.tenant, customer_id, order, bill)
 
     return await carry_out(context, call, verb)
@@ -72,16 +65,14 @@ async def subscribe_in(
     customer_id: CustomerId,
     order: Order,
     bill: Bill = "now",
-) -> Started:
+) -> Done:
     """The body of `subscribe`. Raises what it does."""
     customer = await lock_customer(connection, tenant, customer_id)
     catalog = await catalog_rows.get_catalog(connection, tenant.id)
     base = None if order.base is None else await _base(connection, tenant, customer, order.base, cause)
     taken = await names_taken(connection, tenant, [(customer_id, order)])
     decided = started(context, cause, customer, catalog, order, taken, base)
-    await save_altered(connection, context, cause, decided)
-    await bill_after(connection, context, cause, tenant, customer_id, bill)
-    return Started(decided[-1].group, new_ids(decided))
+    return await done(connection, context, cause, tenant, decided, new_ids(decided), bill)
 
 
 def started(
