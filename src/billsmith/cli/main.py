@@ -24,6 +24,7 @@ COMMANDS = {
     "tenant": ("tenants:app", "Companies that bill with Billsmith."),
     "keys": ("keys:app", "API keys: created, listed, revoked."),
     "payments": ("payments:app", "Payments whose outcome nobody knows."),
+    "catalog": ("catalog.commands:app", "What is sold: applied from a file, shown."),
     "clock": ("clock:app", "A sandbox's clock, moved forward."),
     "invoices": ("imports:app", "Invoices in bulk."),
 }

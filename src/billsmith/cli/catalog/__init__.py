@@ -1,0 +1,1 @@
+"""`billsmith catalog …`: the catalogue as a file, in YAML or JSON."""
