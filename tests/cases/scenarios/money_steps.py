@@ -11,7 +11,7 @@ from billsmith.actions.money import corrections, disputes, methods, payments, re
 from billsmith.actions.money.collect import collect_invoice
 from billsmith.actions.money.corrections import NewCreditNote, NewWriteOff
 from billsmith.actions.money.methods import NewMethod
-from billsmith.actions.money.payments import NewPayment, Wanted
+from billsmith.actions.money.payments import NewPayment, PaymentInFull, Wanted
 from billsmith.actions.money.refunds import RefundTarget
 from billsmith.core.collecting.refunding import NewRefund
 from billsmith.core.credits import NewCredit
@@ -131,7 +131,7 @@ async def refund(world: World, step: values.Refund) -> None:
     """With item adjustments a credit note corrects the invoice; without them it is owed again, and draws credit."""
     account = world.account(step.account)
     books = await read_books(world, account)
-    payment = books.payments[step.payment - 1]
+    payment = _payment(books, step.payment)
     amount = None if step.amount is None else minor(step.amount, account.currency)
     lines = tuple(_part(world, books, _of(books, one.invoice), one.item, one.amount) for one in step.item_adjustments)
     if lines:
@@ -155,7 +155,7 @@ async def refund(world: World, step: values.Refund) -> None:
 async def chargeback(world: World, step: values.Chargeback) -> None:
     """A dispute that is lost: the profile says that the invoice is owed again."""
     account = world.account(step.account)
-    payment = (await read_books(world, account)).payments[step.payment - 1].payment
+    payment = _payment(await read_books(world, account), step.payment).payment
     if payment.gateway_id is None:
         await payments.reverse_payment(world.context, world.call, payment.id)
         return
@@ -168,7 +168,7 @@ async def chargeback(world: World, step: values.Chargeback) -> None:
 async def chargeback_reversal(world: World, step: values.ChargebackReversal) -> None:
     """The money comes back: as a payment by hand, for a dispute that was lost stays so."""
     account = world.account(step.account)
-    found = (await read_books(world, account)).payments[step.payment - 1]
+    found = _payment(await read_books(world, account), step.payment)
     ids = [one.invoice_id for one in found.allocations]
     given = NewPayment(
         account.id, found.payment.lost_minor or found.payment.reversed_minor, reference="chargeback reversed",
@@ -370,6 +370,12 @@ def _part(world: World, books: Books, paper: Paper, item: int | str, amount: Any
 
 async def _paper(world: World, account: Account, number: int) -> Paper:
     return _of(await read_books(world, account), number)
+
+
+def _payment(books: Books, number: int) -> PaymentInFull:
+    if not 0 < number <= len(books.payments):
+        raise Unreadable(f"{books.account.name} has no payment {number}, only {len(books.payments)}")
+    return books.payments[number - 1]
 
 
 def _of(books: Books, number: int) -> Paper:

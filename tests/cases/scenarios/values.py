@@ -33,6 +33,11 @@ class Moment:
                 raise ValueError(f"{text} has no time zone")
             self.instant = given.astimezone(UTC)
 
+    @property
+    def has_time(self) -> bool:
+        """Whether it is an instant rather than a day alone."""
+        return self._day is None
+
     def day(self, zone: str) -> date:
         """The day it is, or falls on in that zone."""
         return self._day or self.instant.astimezone(ZoneInfo(zone)).date()

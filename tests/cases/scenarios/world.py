@@ -24,7 +24,7 @@ from billsmith.actions.context import Context
 from billsmith.actions.money import accounts as gateway_accounts
 from billsmith.actions.money.attempts import opened_account
 from billsmith.core.currencies import minor_digits
-from billsmith.core.ids import CustomerId
+from billsmith.core.ids import CustomerId, SubscriptionId
 from billsmith.core.payments.accounts import AccountDetails
 from billsmith.core.payments.policy import CollectionPolicy
 from billsmith.core.tenants import NewTenant, TenantSettings
@@ -74,7 +74,7 @@ class World:
         self.at = at
         self.gateway_account = gateway
         self.accounts: dict[str, Account] = {}
-        self.subscriptions: dict[str, UUID] = {}
+        self.subscriptions: dict[str, SubscriptionId] = {}
         self.owners: dict[str, str] = {}
         """The account of each subscription."""
         self.shown: dict[tuple[UUID, int | None], Shown] = {}
@@ -84,6 +84,8 @@ class World:
         self.waiting: list[Take] = []
         self.advances: list[tuple[datetime, datetime]] = []
         self.previewed: Any = None
+        self.charges_of_phases: dict[tuple[str, str], set[str]] = {}
+        """The codes of the charges of a plan's phase, by plan and kind of phase."""
         self._rules = 0
 
     @property
