@@ -152,7 +152,7 @@ def _add(
         paper.balance_minor += invoice.balance_minor
         paper.paid_minor += invoice.paid_minor
     for line_no, line in enumerate(document.lines, 1):
-        paper.items.append(_item(line, world.shown.get((invoice.id, line_no))))
+        paper.items.append(item_of(line, world.shown.get((invoice.id, line_no))))
     for note in notes.get(invoice.id, ()):
         for line in note.lines:
             shown = world.shown.get((note.id, line.invoice_line_no)) or world.shown.get((note.id, None))
@@ -167,10 +167,11 @@ def _add(
             sign = CREDIT_MOVES[posting.kind]
             key = (posting.accounting_on, sign)
             drawn[key] = drawn.get(key, 0) + sign * posting.amount_minor
-    paper.items.extend(_credit_item(on, amount) for (on, _), amount in drawn.items())
+    paper.items.extend(credit_item(on, amount) for (on, _), amount in drawn.items())
 
 
-def _item(line: Line, shown: Shown | None) -> Item:
+def item_of(line: Line, shown: Shown | None = None) -> Item:
+    """A line of ours as the referee writes it, or as the case itself named it."""
     amount = line.total_minor
     if shown is not None:
         return Item(shown.type, shown.start_date, shown.end_date, amount)
@@ -180,14 +181,15 @@ def _item(line: Line, shown: Shown | None) -> Item:
     return Item(type_, line.period_start_on, line.period_end_on, amount)
 
 
-def _credit_item(on: date, amount: int) -> Item:
+def credit_item(on: date, amount: int) -> Item:
+    """Credit that was given, or, below zero, drawn."""
     return Item("CBA_ADJ", on, on, amount, made_on=True)
 
 
 def _place_credit(world: World, papers: dict[UUID, Paper], credit: Credit, postings: Iterable[CausedTransfer]) -> None:
     """A credit shows on the invoice it came of, or as a document of its own; what left it shows there too."""
     target = world.credit_given_on.get(credit.id) or credit.invoice_id
-    given = _credit_item(credit.granted_on, credit.amount_minor)
+    given = credit_item(credit.granted_on, credit.amount_minor)
     gone = _gone(credit, postings)
     if target is not None and target in papers:
         paper = papers[target]
@@ -214,7 +216,7 @@ def _merge_credit(paper: Paper, credit: Credit) -> None:
 
 def _gone(credit: Credit, postings: Iterable[CausedTransfer]) -> list[Item]:
     return [
-        _credit_item(posting.accounting_on, -posting.amount_minor)
+        credit_item(posting.accounting_on, -posting.amount_minor)
         for posting in postings
         if posting.credit_id == credit.id
         and posting.kind in ("credit_expired", "credit_deleted", "credit_refunded")
@@ -229,7 +231,7 @@ def _moved_away(postings: Iterable[CausedTransfer]) -> list[Paper]:
         if posting.kind == "credit_moved":
             on, amount = posting.accounting_on, posting.amount_minor
             charge = Item("EXTERNAL_CHARGE", on, on, amount, made_on=True)
-            items = [charge, _credit_item(on, -amount)]
+            items = [charge, credit_item(on, -amount)]
             papers.append(Paper(posting.id, items, "COMMITTED", 0, 0, on, None, []))
     return papers
 

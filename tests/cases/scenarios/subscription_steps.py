@@ -51,7 +51,7 @@ async def start(world: World, step: values.Subscribe) -> None:
         entitled_at=_instant(world, account, step.entitlement_date),
         bill_cycle_day=step.bill_cycle_day,
     )
-    base = None if step.add_on_to is None else _id(world, step.add_on_to)
+    base = None if step.add_on_to is None else subscription_named(world, step.add_on_to)
     _not_of_a_child(account)
     started = (await subscribe(world.context, world.call, account.id, Order(asked, base=base))).fresh
     _remember(world, account, [step.subscription], started.ids)
@@ -84,7 +84,7 @@ async def change_plan(world: World, step: values.ChangePlan) -> None:
             raise Unreadable("REQUESTED_DATE needs an effective_date")
         billing: When | None = step.effective_date.day(account.zone)
     else:
-        billing = _policy(step.billing_policy)
+        billing = policy_named(step.billing_policy)
     asked = PlanChange(
         plan=step.plan,
         prices=_prices(world, step.plan, step.price_overrides),
@@ -101,9 +101,9 @@ async def cancel(world: World, step: values.Cancel) -> None:
     billing: When | None
     if step.effective_date is not None:
         entitlement = step.effective_date.day(account.zone)
-        billing = entitlement if step.billing in (None, "SAME_DATE") else _policy(step.billing)
+        billing = entitlement if step.billing in (None, "SAME_DATE") else policy_named(step.billing)
     else:
-        entitlement, billing = _policy(step.entitlement), _policy(step.billing)
+        entitlement, billing = policy_named(step.entitlement), policy_named(step.billing)
     asked = Cancel(billing=billing, entitlement=entitlement)
     await _alter(world, step.subscription, asked)
 
@@ -141,7 +141,7 @@ def _pause(world: World, subscription: str, on: Moment | None, scope: str) -> Pa
     if scope not in ("bundle", "subscription"):
         raise NotYet(f"a pause of scope {scope}")
     account = _owner(world, subscription)
-    only = _id(world, subscription) if scope == "subscription" else None
+    only = subscription_named(world, subscription) if scope == "subscription" else None
     return Pause(on=_day_but_today(world, account, on), only=only)
 
 
@@ -160,10 +160,10 @@ async def change_quantity(world: World, step: values.ChangeQuantity) -> None:
 
 
 async def _alter(world: World, subscription: str, asked: Asked) -> None:
-    await alter(world.context, world.call, _id(world, subscription), asked)
+    await alter(world.context, world.call, subscription_named(world, subscription), asked)
 
 
-def _policy(name: str | None) -> When | None:
+def policy_named(name: str | None) -> When | None:
     """None: the catalogue's rules decide."""
     if name is None or name == "CATALOG":
         return None
@@ -208,14 +208,15 @@ def _day_but_today(world: World, account: Account, moment: Moment | None) -> dat
     return moment.day(account.zone)
 
 
-def _id(world: World, name: str) -> SubscriptionId:
+def subscription_named(world: World, name: str) -> SubscriptionId:
+    """What the case calls so. Raises Unreadable."""
     if name not in world.subscriptions:
         raise Unreadable(f"there is no subscription {name} yet")
     return world.subscriptions[name]
 
 
 def _owner(world: World, name: str) -> Account:
-    _id(world, name)
+    subscription_named(world, name)
     return world.account(world.owners[name])
 
 

@@ -3,6 +3,7 @@
 The profile of the format (the same for every case; where our defaults differ from the referee's):
 
 - a failed charge is tried again after 8, 8 and 8 days; a lost dispute is owed again; invoices have no terms;
+- days that were missed get an invoice each;
 - local dates have a fixed offset from UTC: that of the account's zone when the account is created;
 - a void bills its periods again; a refund without item adjustments reopens its invoice, on which credit is then drawn;
 - what raw items take back from an unpaid invoice as credit is taken back once it is paid, for credit is never made of
@@ -33,7 +34,10 @@ from billsmith.gateways.fake import FakeGateway
 from tests.cases.scenarios.values import NotYet
 
 PROFILE = TenantSettings(
-    terms_days=0, collection=CollectionPolicy(retry_after_days=(8, 8, 8)), dispute_lost="reopen"
+    terms_days=0,
+    collection=CollectionPolicy(retry_after_days=(8, 8, 8)),
+    dispute_lost="reopen",
+    catch_up="one_per_due_date",
 )  # fmt: skip
 
 
