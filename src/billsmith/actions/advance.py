@@ -7,7 +7,9 @@ from uuid import UUID
 
 import msgspec
 
+from billsmith.actions.billing.runs import bill_due_of
 from billsmith.actions.calls import Call, ClockMoving, Outcome, answered_before, carry_out
+from billsmith.actions.catalog_moves import carry_on_catalog_moves_of
 from billsmith.actions.context import Context
 from billsmith.actions.credits import expire_credits_of
 from billsmith.actions.money.collect import collect_due_of
@@ -16,6 +18,7 @@ from billsmith.actions.money.refunds import refunds_due_of
 from billsmith.actions.money.rumours import hear_changes_of, next_change
 from billsmith.actions.objects import tenant_object
 from billsmith.actions.saving import record_facts
+from billsmith.actions.subscriptions.settling import settle_changes_of
 from billsmith.core.facts import Fact
 from billsmith.core.ids import TenantId, shard_of
 from billsmith.core.tenants import Tenant, clock_moved
@@ -35,6 +38,9 @@ Step = Callable[[datetime], None]
 
 # What the worker does for those who live in the real time, by the sandbox's own clock, in this order at each instant.
 DUE: tuple[Callable[[Context, Call], Awaitable[int]], ...] = (
+    carry_on_catalog_moves_of,
+    settle_changes_of,
+    bill_due_of,
     hear_changes_of,
     recover_of,
     refunds_due_of,

@@ -5,10 +5,13 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from billsmith.actions import deliver
+from billsmith.actions.billing import runs
+from billsmith.actions.catalog_moves import carry_on_catalog_moves
 from billsmith.actions.context import Context
 from billsmith.actions.credits import expire_credits
 from billsmith.actions.deliver import forget_keys, number_events
 from billsmith.actions.money import bulk, collect, hearsay, recovery, refunds, webhooks
+from billsmith.actions.subscriptions.settling import settle_changes_due
 from billsmith.worker.figures import measure
 
 
@@ -37,7 +40,10 @@ SWEEPS = (
     Sweep("gateway_events", 5, hearsay.look_into_gateway_events, hearsay.SWEEP),
     Sweep("pull_changes", 60, webhooks.pull_changes, webhooks.SWEEP),
     Sweep("bulk_refunds", 5, bulk.carry_on_bulk_refunds),
+    Sweep("catalog_moves", 5, carry_on_catalog_moves),
     Sweep("expire_credits", 60, expire_credits),
+    Sweep("settle_changes", 5, settle_changes_due),
+    Sweep("bill_due", 5, runs.bill_due, runs.SWEEP),
     Sweep("forget_keys", 600, forget_keys, deliver.KEYS_AT_ONCE),
     Sweep("figures", 30, measure),
 )

@@ -3,6 +3,14 @@
 SELECT min(due_at) FROM (
     SELECT min(expires_at) AS due_at FROM credits WHERE tenant_id = $1 AND expires_at IS NOT NULL AND remaining_minor > 0
     UNION ALL
+    SELECT min(next_bill_at) FROM customers WHERE tenant_id = $1 AND next_bill_at IS NOT NULL
+    UNION ALL
+    SELECT min(next_change_at) FROM subscriptions WHERE tenant_id = $1 AND next_change_at IS NOT NULL
+    UNION ALL
+    SELECT min((input ->> 'effective_on')::timestamp AT TIME ZONE time_zone) FROM operations
+    JOIN tenants ON tenants.id = tenant_id
+    WHERE tenant_id = $1 AND kind = 'catalogue_move' AND operations.status = 'running'
+    UNION ALL
     SELECT min(next_check_at) FROM attempts WHERE tenant_id = $1 AND next_check_at IS NOT NULL AND status <> 'sent'
     UNION ALL
     SELECT min(next_try_at) FROM refunds
