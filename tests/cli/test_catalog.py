@@ -1,6 +1,7 @@
 """`catalog apply|show`: a file applied as it is written, every mistake named by its line, and shown."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,9 @@ from typer.testing import CliRunner, Result
 from billsmith.cli.catalog.reading import CatalogFileUnreadable, read_catalog_file
 from billsmith.cli.main import app
 from billsmith.core.catalog.checks import checked
-from billsmith.core.catalog.given import catalog_given
+from billsmith.core.catalog.given import ChargeGiven, PlanGiven, catalog_given
 from tests.contexts import TEST_KEY
-from tests.core.catalog.made import EMPTY, HOSTING, TODAY
+from tests.core.catalog.made import EMPTY, HOSTING, TODAY, applied, made_of
 from tests.house.source_tree import ROOT
 
 EXAMPLE = ROOT / "examples" / "pricing.yml"
@@ -156,3 +157,20 @@ def test_the_example_and_a_document_in_json_mean_the_same(tmp_path: Path) -> Non
     read = read_catalog_file(EXAMPLE).document
     as_json = document(tmp_path, json.dumps(read), "pricing.json")
     assert checked(catalog_given(as_json), EMPTY, TODAY) == checked(catalog_given(read), EMPTY, TODAY)
+
+
+GUIDE = (ROOT / "docs" / "guides" / "catalogue.md").read_text()
+
+
+def test_the_guides_examples_can_be_applied_after_the_whole_one(tmp_path: Path) -> None:
+    before = applied(read_catalog_file(EXAMPLE).document)
+    blocks = re.findall(r"^```yaml\n(.*?)^```", GUIDE, re.MULTILINE | re.DOTALL)
+    assert len(blocks) == 2
+    for block in blocks:
+        assert not made_of(document(tmp_path, block), before).is_empty
+
+
+@pytest.mark.parametrize("shape", [ChargeGiven, PlanGiven])
+def test_the_guide_explains_every_field(shape: Any) -> None:
+    said = set(re.findall(r"`(\w+)`", GUIDE))
+    assert set(shape.__struct_fields__) - {"product", "name"} <= said

@@ -8,13 +8,14 @@ from typing import get_args
 import pytest
 
 from billsmith.core.ledger import PostingKind
+from tests.docs.catalogue_examples import CATALOGUE
 from tests.docs.examples import EXAMPLES
 from tests.docs.pages import RULES, Table, rule_pages, tables_of
 from tests.docs.stories import STORIES
 from tests.house.source_tree import ROOT, SOURCE, modules
 
 TABLES = [table for page in rule_pages() for table in tables_of(page)]
-COMPUTED = {**EXAMPLES, **STORIES}
+COMPUTED = {**EXAMPLES, **STORIES, **CATALOGUE}
 LINK = re.compile(r"docs/rules/[\w.-]*\w\.md|docs/rules/")
 
 
