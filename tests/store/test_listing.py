@@ -268,13 +268,14 @@ async def test_labels_are_found_through_their_index(
         zeros = ", ".join(
             f"{name}" for name in (
                 "paid_minor", "credit_applied_minor", "credit_noted_minor", "written_off_minor", "voided_minor",
-                "moved_to_credit_minor", "absorbed_minor", "refunded_minor", "attempt_count", "balance_minor",
+                "moved_to_credit_minor", "absorbed_minor", "refunded_minor", "attempt_count", "unrecoverable_minor",
+                "balance_minor",
             )
         )  # fmt: skip
         await connection.execute(
             f"INSERT INTO invoices ({columns}, {rest}, {zeros})"
             f" SELECT 1, md5(n::text)::uuid, '{call.tenant.id}', '{owners[0].id}', 'open', 'charge', 'EUR', 1, 1, 0,"
-            " 1, '{}', '{}', 1, '2026-01-01', ARRAY[n]::bigint[], 0, 0, 0, 0, 0, 0, 0, 0, 0, 1"
+            " 1, '{}', '{}', 1, '2026-01-01', ARRAY[n]::bigint[], 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1"
             " FROM generate_series(1, 20000) AS n; ANALYZE invoices"
         )
         plan = await connection.fetch(f"EXPLAIN {statement.text}", *statement.values)

@@ -216,6 +216,30 @@ async def answered_before(context: Context, call: Call) -> Outcome[Any] | None:
     return None if stored is None else Outcome(None, _same_answer(stored, call.keyed), replayed=True)
 
 
+class Previewed(Exception):
+    """Carries what a verb came to out of its transaction, which is rolled back."""
+
+    def __init__(self, result: Any) -> None:
+        super().__init__()
+        self.result = result
+
+
+async def previewed_or_done(
+    context: Context, call: Call, verb: Callable[[Connection, Cause], Awaitable[T]], *, preview: bool
+) -> Outcome[T]:
+    """Carry a verb out, or, as a preview, do just the same and roll it back: it shows what will happen."""
+    if not preview:
+        return await carry_out(context, call, verb)
+
+    async def rolled_back(connection: Connection, cause: Cause) -> Any:
+        raise Previewed(await verb(connection, cause))
+
+    try:
+        return await carry_out(context, msgspec.structs.replace(call, keyed=None), rolled_back)
+    except Previewed as previewed:
+        return Outcome(previewed.result)
+
+
 def cause_of(context: Context, call: Call) -> Cause:
     """The cause that this call's transfers and events will name."""
     return Cause(

@@ -21,9 +21,9 @@ from billsmith.core.catalog.plans import Plan
 from billsmith.core.catalog.rules import CancelPolicy, Catalog
 from billsmith.core.facts import Fact
 from billsmith.core.ids import CatalogId, OperationId, PlanVersionId, shard_of, show_id
+from billsmith.core.subscriptions.starting import PlanNotThere
 from billsmith.core.tenants import Tenant
 from billsmith.core.time_zones import local_day
-from billsmith.errors import NotFound
 from billsmith.store import catalog as catalog_rows
 from billsmith.store import operations as operation_rows
 from billsmith.store.events import Cause
@@ -32,12 +32,6 @@ from billsmith.store.transaction import MustRepeat
 
 MOVE = "catalogue_move"
 CANCEL = "catalogue_cancel"
-
-
-class PlanNotFound(NotFound):
-    """No such plan of this tenant."""
-
-    code = "plan_not_found"
 
 
 class Applied(msgspec.Struct, frozen=True, gc=False):
@@ -102,7 +96,7 @@ async def preview_catalog(context: Context, tenant: Tenant, given: CatalogGiven)
 async def retire_plan(context: Context, call: Call, code: str, cancel: CancelPolicy | None = None) -> Outcome[Retired]:
     """Take no new subscribers on a plan. It keeps those it has, unless they are to be cancelled by a policy.
 
-    Raises PlanNotFound. A plan that is retired already stays so.
+    Raises PlanNotThere. A plan that is retired already stays so.
     """
 
     async def verb(connection: Connection, cause: Cause) -> Retired:
@@ -128,7 +122,7 @@ async def get_catalog(context: Context, tenant: Tenant) -> Catalog:
 
 
 async def get_plan(context: Context, tenant: Tenant, code: str) -> Plan:
-    """A plan with its versions. Raises PlanNotFound."""
+    """A plan with its versions. Raises PlanNotThere."""
     return _existing(await get_catalog(context, tenant), code)
 
 
@@ -204,7 +198,7 @@ async def _start(
 
 def _existing(catalog: Catalog, code: str) -> Plan:
     if code not in catalog.plans:
-        raise PlanNotFound(f"there is no plan {code[:80]!r}")
+        raise PlanNotThere(f"there is no plan {code[:80]!r}")
     return catalog.plans[code]
 
 

@@ -6,6 +6,7 @@ from uuid import UUID
 
 import msgspec
 
+from billsmith.actions.billing.customers import customer_changed_in
 from billsmith.actions.calls import Call, Outcome, carry_out
 from billsmith.actions.context import Context
 from billsmith.actions.money.collect import method_for, plan_waiting
@@ -107,6 +108,7 @@ async def update_customer(
             await tenant_rows.insert_snapshot(connection, call.tenant.id, snapshot_id, as_party(customer))
         await customer_rows.update_customer(connection, customer)
         await record_facts(connection, context, cause, [_fact("customer.updated", customer)])
+        await customer_changed_in(connection, cause, before, customer)
         if customer.payment_method_id is not None and customer.payment_method_id != before.payment_method_id:
             usable(await method_for(connection, call.tenant, standing, customer.payment_method_id))
         if customer.draw_credit and not before.draw_credit:

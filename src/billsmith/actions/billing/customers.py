@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from billsmith.actions.billing.loading import load_bought
 from billsmith.actions.context import Context
-from billsmith.actions.saving import Lines, Standings, documents_of, record_facts, save
+from billsmith.actions.saving import Lines, Standings, documents_of, record_facts, rework_in, save
 from billsmith.core.billing.documents import Bill, corrected_ids, give_backs
 from billsmith.core.billing.due import Bought, first_due
 from billsmith.core.billing.entries import Entry
@@ -181,3 +181,22 @@ async def _save_customers(
         await customer_rows.update_customer(connection, customer)
     facts = [Fact("customer.updated", one.id, one.version, one, one.id) for one in customers]
     await record_facts(connection, context, cause, facts)
+
+
+async def customer_changed_in(connection: Connection, cause: Cause, before: Customer, now: Customer) -> None:
+    """What a change of a locked customer means for its billing: another bill cycle day is worked out again from today.
+
+    Who is invoiced again is billed by the next run for all that was not.
+    """
+    switched_on = before.invoicing == "off" and now.invoicing != "off"
+    if now.bill_cycle_day == before.bill_cycle_day and not switched_on:
+        return
+    found = await subscription_rows.unsettled_of_customers(connection, cause.tenant_id, [now.id])
+    subscriptions = found.get(now.id, [])
+    today = today_of(now, cause.caused_at)
+    if now.bill_cycle_day != before.bill_cycle_day:
+        await rework_in(connection, cause, now, {one.id: today for one in subscriptions})
+    if switched_on and (on := first_due(subscriptions)) is not None:
+        await subscription_rows.wake_customers_to_bill(
+            connection, cause.tenant_id, {now.id: local_midnight(on, now.time_zone)}
+        )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import date
 
 from billsmith.actions.billing.customers import bill_in
-from billsmith.actions.calls import Call, Outcome, carry_out
+from billsmith.actions.calls import Call, Outcome, carry_out, previewed_or_done
 from billsmith.actions.context import Context
 from billsmith.actions.money.sweeping import in_halves, of_each_tenant
 from billsmith.actions.saving import lock_standing, lock_standings
@@ -23,14 +23,14 @@ SWEEP = 1000
 
 
 async def bill_customer(
-    context: Context, call: Call, id_: CustomerId, until_on: date | None = None
+    context: Context, call: Call, id_: CustomerId, until_on: date | None = None, *, preview: bool = False
 ) -> Outcome[list[Document]]:
     """Bill one customer for all that is due by a day, today unless said. Raises CustomerNotFound, CustomerDeleted."""
 
     async def verb(connection: Connection, cause: Cause) -> list[Document]:
         return await bill_customer_in(connection, context, cause, call.tenant, id_, until_on)
 
-    return await carry_out(context, call, verb)
+    return await previewed_or_done(context, call, verb, preview=preview)
 
 
 async def bill_customer_in(

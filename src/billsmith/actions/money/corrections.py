@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 from msgspec.structs import replace
 
-from billsmith.actions.calls import Begun, Call, Outcome, carry_out
+from billsmith.actions.calls import Begun, Call, Outcome, carry_out, previewed_or_done
 from billsmith.actions.context import Context
 from billsmith.actions.money.attempts import Sending
 from billsmith.actions.money.collect import begin_charges, begun_document, charge_in_steps, read_document
@@ -72,14 +72,6 @@ class Revised(msgspec.Struct, frozen=True, gc=False):
 
     voided: Document
     draft: Document
-
-
-class Previewed(Exception):
-    """Carries what a verb came to out of its transaction, which is rolled back."""
-
-    def __init__(self, result: Any) -> None:
-        super().__init__()
-        self.result = result
 
 
 async def issue_credit_note(
@@ -229,20 +221,6 @@ async def list_write_offs(context: Context, tenant: Tenant, filters: Filters) ->
 async def report_write_offs(context: Context, tenant: Tenant, since: date, until: date) -> list[WrittenOff]:
     """What was written off and taken back, per month and currency, half-open [since, until)."""
     return await correction_rows.write_off_report(context.pool, tenant.id, since, until)
-
-
-async def previewed_or_done(context: Context, call: Call, verb: Any, *, preview: bool) -> Outcome[Any]:
-    """Carry a verb out, or, as a preview, do just the same and roll it back: it shows what will happen."""
-    if not preview:
-        return await carry_out(context, call, verb)
-
-    async def rolled_back(connection: Connection, cause: Cause) -> Any:
-        raise Previewed(await verb(connection, cause))
-
-    try:
-        return await carry_out(context, replace(call, keyed=None), rolled_back)
-    except Previewed as previewed:
-        return Outcome(previewed.result)
 
 
 async def lock_invoice(connection: Connection, tenant: Tenant, id_: UUID) -> tuple[Standing, Invoice]:

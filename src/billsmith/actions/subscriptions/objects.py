@@ -33,7 +33,8 @@ class SubscriptionObject(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """A customer on a plan. Days are the customer's; of two days that bound something the later is not part of it.
 
     `charged_through` says for each recurring charge up to which day it is on invoices, `charged_through_on` the latest
-    of them. `add_ons` are given where they were asked for with expand=add_ons.
+    of them. `add_ons` are given where they were asked for with expand=add_ons, and with `invoices`, the ids of what was
+    billed at once, in the answers of verbs.
     """
 
     id: str
@@ -59,6 +60,7 @@ class SubscriptionObject(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     version: int
     created_at: datetime
     add_ons: "tuple[SubscriptionObject, ...] | msgspec.UnsetType" = msgspec.UNSET
+    invoices: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
 
 
 class EntitlementObject(msgspec.Struct, frozen=True, gc=False, kw_only=True):

@@ -16,10 +16,10 @@ from billsmith.actions.subscriptions.objects import (
     plan_reference,
     subscription_object,
 )
+from billsmith.actions.subscriptions.saving import Done
 from billsmith.actions.subscriptions.telling import told
 from billsmith.core.ids import GroupId, show_id
 from billsmith.core.subscriptions.entitlement import entitlement_at
-from billsmith.core.subscriptions.group import Group
 from billsmith.core.subscriptions.subscription import Subscription
 from billsmith.core.subscriptions.timeline import Timeline, Versions
 from billsmith.core.tenants import Tenant
@@ -87,14 +87,15 @@ async def get_timeline(context: Context, tenant: Tenant, id_: UUID) -> list[Time
     return told(known.timeline, known.versions, context.clock.of(tenant), known.zone)
 
 
-def group_object(group: Group, shown: Subscription) -> SubscriptionObject:
-    """One of a group as it is shown, a base with its add-ons."""
-    others = tuple(
-        member.subscription
-        for member in group.members
-        if member.subscription.product_kind == "add_on" and member.subscription.id != shown.id
+def done_object(done: Done) -> SubscriptionObject:
+    """What a verb came to as it is shown: the subscription, a base with its add-ons, and what was billed at once."""
+    row = done.subscription
+    add_ons = tuple(
+        member.subscription for member in done.group.members if member.subscription.product_kind == "add_on"
     )
-    return subscription_object(shown, group.versions, others if shown.product_kind == "base" else None)
+    shown = subscription_object(row, done.group.versions, add_ons if row.product_kind == "base" else None)
+    invoices = tuple(show_id("invoice", document.invoice.id) for document in done.documents)
+    return replace(shown, invoices=invoices)
 
 
 async def _known(context: Context, tenant: Tenant, id_: UUID) -> Known:
