@@ -9,13 +9,13 @@ import pytest
 
 from billsmith.actions import catalog as catalogs
 from billsmith.actions.calls import Call
-from billsmith.actions.catalog import Applied, PlanNotFound
+from billsmith.actions.catalog import Applied
 from billsmith.actions.context import Context
 from billsmith.core.catalog.given import CatalogInvalid, catalog_given
-from billsmith.core.catalog.plans import PlanVersion
-from billsmith.core.ids import PlanVersionId
+from billsmith.core.subscriptions.starting import PlanNotThere
 from billsmith.core.tenants import Tenant
 from billsmith.store import catalog as catalog_rows
+from billsmith.store.catalog import keep
 from billsmith.store.pool import Pool
 from tests.actions.made import events, everything, keyed, refused, told
 from tests.core.catalog.made import HOSTING, hosting, put
@@ -75,7 +75,7 @@ async def test_versions_of_another_tenant_are_not_there(context: Context, call: 
     assert len(await catalog_rows.get_versions(context.pool, call.tenant.id, ids)) == 3
     assert await catalog_rows.get_versions(context.pool, other.tenant.id, ids) == {}
     assert (await catalogs.get_catalog(context, other.tenant)).plans == {}
-    with pytest.raises(PlanNotFound):
+    with pytest.raises(PlanNotThere):
         await catalogs.get_plan(context, other.tenant, "backup")
     assert (await apply(context, other, HOSTING)).catalog.version == 1
 
@@ -123,7 +123,7 @@ async def test_a_retired_plan_stays_retired_until_it_is_said_otherwise(context: 
     assert (await apply(context, call, HOSTING)).catalog.plans["backup"].retired_at == retired.plan.retired_at
     back = await apply(context, call, {"plans": {"backup": {"retire": False}}})
     assert back.catalog.plans["backup"].retired_at is None
-    with pytest.raises(PlanNotFound):
+    with pytest.raises(PlanNotThere):
         await catalogs.retire_plan(context, call, "nothing")
 
 
@@ -160,16 +160,11 @@ async def test_a_read_that_a_rolled_back_change_was_seen_by_does_not_last(contex
     assert await catalogs.get_catalog(context, call.tenant) == made.catalog
 
 
-async def test_only_so_many_versions_are_kept_in_memory(
-    context: Context, call: Call, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made = await apply(context, call, HOSTING)
-    monkeypatch.setattr(catalog_rows, "VERSIONS_KEPT", 2)
-    kept: dict[Any, PlanVersion] = {}
-    monkeypatch.setattr(catalog_rows, "_versions", kept)
-    ids = [PlanVersionId(version.id) for plan in made.catalog.plans.values() for version in plan.versions]
-    assert set(await catalog_rows.get_versions(context.pool, call.tenant.id, ids)) == set(ids)
-    assert len(kept) == 2
+def test_only_so_much_is_kept_in_memory() -> None:
+    kept: dict[str, int] = {}
+    for nth, key in enumerate("abacad"):
+        keep(kept, key, nth, 3)
+    assert kept == {"c": 3, "a": 4, "d": 5}
 
 
 async def test_today_is_the_tenants_day_there(context: Context, call: Call, clock: Any) -> None:

@@ -39,7 +39,7 @@ async def get_catalog(connection: Connection | Pool, tenant_id: TenantId) -> Cat
     row = await connection.fetchrow(_SQL["get_catalog"], tenant_id)
     assert row is not None, "a catalogue is never deleted"
     catalog = _catalog(row)
-    _keep(_catalogs, tenant_id, (row["stamp"], catalog), CATALOGS_KEPT)
+    keep(_catalogs, tenant_id, (row["stamp"], catalog), CATALOGS_KEPT)
     return catalog
 
 
@@ -53,7 +53,7 @@ async def get_versions(
         for row in await connection.fetch(_SQL["get_plan_versions"], tenant_id, list(missing)):
             version = msgspec.convert(dict(row), PlanVersion)
             found[version.id] = version
-            _keep(_versions, (tenant_id, version.id), version, VERSIONS_KEPT)
+            keep(_versions, (tenant_id, version.id), version, VERSIONS_KEPT)
     return found
 
 
@@ -125,7 +125,8 @@ def _catalog(row: Any) -> Catalog:
     )
 
 
-def _keep(kept: dict[Any, Any], key: Any, value: Any, most: int) -> None:
+def keep(kept: dict[Any, Any], key: Any, value: Any, most: int) -> None:
+    """Keep a value under a key, and no more than so many: the one kept longest makes room."""
     kept.pop(key, None)
     while len(kept) >= most:
         del kept[next(iter(kept))]

@@ -198,16 +198,25 @@ def _product_edits(before: Product | None, after: Product) -> tuple[Edit, ...]:
 
 def _edits_between(before: Any, after: Any) -> tuple[Edit, ...]:
     """What differs in what is written, in the order of its places."""
-    return tuple(_edits(msgspec.to_builtins(before), msgspec.to_builtins(after), ""))
+    return tuple(_edits(before, after, ""))
 
 
 def _edits(before: Any, after: Any, pointer: str) -> Iterator[Edit]:
-    if isinstance(before, dict) and isinstance(after, dict):
-        for name in dict.fromkeys((*before, *after)):
-            yield from _edits(before.get(name), after.get(name), f"{pointer}/{escape_pointer(name)}")
-    elif isinstance(before, (list, tuple)) and isinstance(after, (list, tuple)):
-        for nth in range(max(len(before), len(after))):
-            old = before[nth] if nth < len(before) else None
-            yield from _edits(old, after[nth] if nth < len(after) else None, f"{pointer}/{nth}")
-    elif before != after:
+    if before == after:
+        return
+    if isinstance(before, _PARTS) and isinstance(after, _PARTS):
+        old, new = _parts(before), _parts(after)
+        for name in dict.fromkeys((*old, *new)):
+            yield from _edits(old.get(name), new.get(name), f"{pointer}/{escape_pointer(name)}")
+    else:
         yield Edit(pointer, before, after)
+
+
+_PARTS = (msgspec.Struct, dict, tuple)
+
+
+def _parts(value: Any) -> dict[str, Any]:
+    """What a value is made of, by the step that leads to it."""
+    if isinstance(value, msgspec.Struct):
+        return msgspec.structs.asdict(value)
+    return value if isinstance(value, dict) else {str(nth): entry for nth, entry in enumerate(value)}

@@ -5,7 +5,6 @@ Prices and percentages are decimals in strings, dates are ISO 8601. What the tex
 
 from collections.abc import Callable
 from datetime import date
-from types import UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -156,7 +155,7 @@ def _read(shape: Any, value: Any, pointer: str, errors: list[FieldError]) -> Any
     origin = get_origin(shape)
     if isinstance(shape, type) and issubclass(shape, Struct):
         return _read_struct(shape, value, pointer, errors)
-    if origin in (Union, UnionType):
+    if origin in _CHOICES:
         return _read_choice(get_args(shape), value, pointer, errors)
     if origin is tuple:
         return _read_list(get_args(shape)[0], value, pointer, errors)
@@ -169,6 +168,7 @@ def _read(shape: Any, value: Any, pointer: str, errors: list[FieldError]) -> Any
     return _checked(type(value) is shape, value, _WORDS[shape], pointer, errors)
 
 
+_CHOICES = (Union, type(int | None))
 _WORDS: dict[type, str] = {str: "a text", int: "a whole number", bool: "true or false"}
 
 

@@ -59,7 +59,7 @@ class Rules(msgspec.Struct, frozen=True, gc=False):
     """Where a product alone is changed to: which price list its plan is taken from."""
 
 
-class Catalog(msgspec.Struct, frozen=True):
+class Catalog(msgspec.Struct, frozen=True, gc=False):
     """All that a tenant sells. `version` grows with every change of it."""
 
     products: dict[str, Product]
