@@ -84,7 +84,7 @@ async def world(pool: Pool, gateways: Registry) -> AsyncIterator[World]:
 
 def kind_named(field: str) -> str | None:
     """The kind of thing that a field or parameter of this name names."""
-    kind = {"parent": "customer"}.get(field, field)
+    kind = {"parent": "customer", "base": "subscription"}.get(field, field)
     return kind if kind in PREFIXES else None
 
 

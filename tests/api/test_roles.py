@@ -30,13 +30,15 @@ NEEDS = {
         "getCreditNote", "listWriteOffs", "getWriteOff", "reportWriteOffs", "listCredits", "getCredit",
         "listTransfers", "listEvents", "getTenant", "listPaymentMethods", "getPaymentMethod", "listBlockedCustomers",
         "listUnknownAttempts", "getAttempt", "listDisputes", "getDispute", "listGatewayEvents", "getGatewayEvent",
-        "getCatalog", "listPlans", "getPlan",
+        "getCatalog", "listPlans", "getPlan", "listSubscriptions", "getSubscription", "getEntitlement", "getTimeline",
     },
     "write": {
         "createInvoice", "changeInvoice", "deleteInvoice", "finaliseInvoice", "createInvoices", "createCustomer",
         "changeCustomer", "deleteCustomer", "cancelRefund", "cancelOperation", "grantCredit", "deleteCredit",
         "moveClock", "addPaymentMethod", "changePaymentMethod", "validatePaymentMethod", "detachPaymentMethod",
-        "holdInvoice", "retryGatewayEvent",
+        "holdInvoice", "retryGatewayEvent", "createSubscription", "changeSubscription", "changePlan", "changeQuantity",
+        "changeBillCycleDay", "cancelSubscription", "undoChange", "pauseSubscription", "resumeSubscription",
+        "transferSubscription",
     },
     "write, moves money": {
         "recordPayment", "allocatePayment", "reversePayment", "refund", "refundMany", "issueCreditNote",

@@ -10,6 +10,7 @@ from httpx2 import AsyncClient
 
 from billsmith.api.catalogue import ENDPOINTS
 from billsmith.api.endpoints import Endpoint
+from billsmith.api.examples import BODIES
 from billsmith.core.ids import show_id
 from billsmith.gateways.fake.webhooks import Message, signed
 from billsmith.gateways.port import GatewayAccount
@@ -29,8 +30,8 @@ class Things(msgspec.Struct, frozen=True):
 
     def path(self, endpoint: Endpoint) -> str:
         """The path of the endpoint with the id of such a thing in it."""
-        kind = kind_of(endpoint)
-        return endpoint.path if kind is None else endpoint.path.replace("{id}", self.id_for(kind))
+        kind, path = kind_of(endpoint), endpoint.path.replace("{code}", "hosting")
+        return path if kind is None else path.replace("{id}", self.id_for(kind))
 
 
 def kind_of(endpoint: Endpoint) -> str | None:
@@ -79,6 +80,10 @@ async def make_things(client: AsyncClient, name: str) -> Things:
     await make("charged", f"/v1/invoices/{made['charged']}/payment-method", **method)
     newest = (await client.get("/v1/payments?limit=1")).json()["data"][0]["id"]
     made["attempt"] = (await client.get(f"/v1/payments/{newest}")).json()["attempts"][0]["id"]
+    assert (await client.put("/v1/catalog", json=BODIES["catalog"])).status_code == 200
+    on_plan = {"plan": "hosting", "external_id": name, "starts_on": "2026-05-01"}
+    await make("subscription", "/v1/subscriptions", customer=name, **on_plan, **labels)
+    made["group"] = (await client.get(f"/v1/subscriptions/{made['subscription']}")).json()["group"]
     await make("operation", "/v1/refunds/bulk", reason="Outage", customer=name)
     await make("disputing", "/v1/payment-methods", customer=name, payment_method="tok_dispute_after_0s")
     await make("disputed", "/v1/invoices", customer=name, amount=700, payment_method=made["disputing"])

@@ -14,6 +14,7 @@ from billsmith.api.routes import (
     operations,
     payment_methods,
     payments,
+    subscriptions,
     tenants,
     transfers,
 )
@@ -27,6 +28,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *attempts.ENDPOINTS,
     *disputes.ENDPOINTS,
     *catalog.ENDPOINTS,
+    *subscriptions.ENDPOINTS,
     *operations.ENDPOINTS,
     *corrections.ENDPOINTS,
     *credits.ENDPOINTS,

@@ -21,6 +21,7 @@ from billsmith.api.parameters import Parameter
 from billsmith.api.problems import MEDIA_TYPE, Problem
 from billsmith.api.routes.schemas import INVOICE_SCHEMA_PATH, invoice_schema
 from billsmith.api.schemas.invoices import InvoiceToCreate
+from billsmith.api.subscription_examples import subscription_examples
 
 REFUSALS = (401, 403, 422, 429, 500, 503)
 """What every endpoint may answer."""
@@ -39,7 +40,7 @@ def openapi_document() -> dict[str, Any]:
     types = [InvoiceToCreate, Problem, *(endpoint.answers for endpoint in ENDPOINTS)]
     types += [endpoint.body for endpoint in ENDPOINTS if endpoint.body is not None]
     _, schemas = msgspec.json.schema_components(dict.fromkeys(types), ref_template="#/components/schemas/{name}")
-    shown = shown_examples() | money_examples() | catalog_examples()
+    shown = shown_examples() | money_examples() | catalog_examples() | subscription_examples()
     examples = {kind.__name__: msgspec.json.decode(msgspec.json.encode(one)) for kind, one in shown.items()}
     paths: dict[str, Any] = {}
     for endpoint in ENDPOINTS:
