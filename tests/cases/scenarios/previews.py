@@ -4,8 +4,8 @@ from datetime import date, timedelta
 
 from msgspec import UnsetType
 
-from billsmith.actions.billing.preview import preview, preview_bill
 from billsmith.actions.billing.runs import bill_customer, bill_customer_in
+from billsmith.actions.calls import previewed_or_done
 from billsmith.actions.subscriptions.asking import Asked
 from billsmith.actions.subscriptions.changing import alter_in
 from billsmith.actions.subscriptions.starting import Order, subscribe_in
@@ -40,10 +40,10 @@ async def dry_run(world: World, step: values.DryRun) -> None:
     target = None if step.target_date is None else step.target_date.day(account.zone)
     if step.kind == "UPCOMING_INVOICE":
         until_on = world.today(account) + LOOKED_AHEAD
-        documents = await preview_bill(world.context, world.call, account.id, until_on)
+        documents = await _by(world, account, until_on)
         world.previewed = documents[:1]
     elif step.kind == "TARGET_DATE":
-        documents = await preview_bill(world.context, world.call, account.id, target)
+        documents = await _by(world, account, target)
         world.previewed = documents[-1:]
     elif step.kind == "SUBSCRIPTION_ACTION":
         if step.action is None:
@@ -51,6 +51,10 @@ async def dry_run(world: World, step: values.DryRun) -> None:
         world.previewed = (await _after(world, account, step.action, target))[-1:]
     else:
         raise NotYet(f"dry_run {step.kind}")
+
+
+async def _by(world: World, account: Account, until_on: date | None) -> list[Document]:
+    return (await bill_customer(world.context, world.call, account.id, until_on, preview=True)).fresh
 
 
 async def _after(world: World, account: Account, action: values.Action, target: date | None) -> list[Document]:
@@ -71,7 +75,7 @@ async def _after(world: World, account: Account, action: values.Action, target: 
             return documents
         return [*documents, *await bill_customer_in(connection, context, cause, tenant, account.id, target)]
 
-    return await preview(context, world.call, work)
+    return (await previewed_or_done(context, world.call, work, preview=True)).fresh
 
 
 def _asked(account: Account, action: values.Action) -> Asked:

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from billsmith.core.cycles.proration import days_between, days_in_fixed_months
 from billsmith.core.money import round_half_away
 from billsmith.core.periods import Period
 from billsmith.errors import Invalid
@@ -25,6 +26,8 @@ class Owed(msgspec.Struct, frozen=True, gc=False):
     """Of all its days, in minor units, not rounded."""
     about: Any = None
     """What it is for: carried along, never read here."""
+    fixed_months: bool = False
+    """Whether its days are counted as if every month had 30."""
 
 
 class GivenBack(msgspec.Struct, frozen=True, gc=False):
@@ -43,6 +46,7 @@ class Billed(msgspec.Struct, frozen=True, gc=False):
     given_back: tuple[GivenBack, ...] = ()
     adjusted_minor: int = 0
     about: Any = None
+    fixed_months: bool = False
 
     @property
     def left_minor(self) -> int:
@@ -94,7 +98,7 @@ def differences(owed: Sequence[Owed], billed: Sequence[Billed], from_on: date = 
             if wanted and other.key == line.key:
                 matched = _common(wanted, open_days[nth])
                 wanted, open_days[nth] = _without(wanted, matched), _without(open_days[nth], matched)
-        missing += [Missing(line, days, _part(line.amount, line.period, days)) for days in wanted]
+        missing += [Missing(line, days, _part(line.amount, line, days)) for days in wanted]
     superfluous = []
     for existing, days_left in zip(billed, open_days, strict=True):
         if existing.amount_minor:
@@ -111,7 +115,7 @@ def remaining(billed: Iterable[Billed]) -> tuple[tuple[Billed, Period, int], ...
     Raises LinesInconsistent.
     """
     return tuple(
-        (line, days, _part(Fraction(line.amount_minor), line.period, days))
+        (line, days, _part(Fraction(line.amount_minor), line, days))
         for line in sorted(billed, key=lambda one: one.period.start_on)
         for days in _kept_days(line)
     )
@@ -120,17 +124,20 @@ def remaining(billed: Iterable[Billed]) -> tuple[tuple[Billed, Period, int], ...
 def _given_back(line: Billed, days_left: Iterable[Period]) -> list[Superfluous]:
     found, left = [], line.left_minor
     for days in days_left:
-        part = _part(Fraction(line.amount_minor), line.period, days)
+        part = _part(Fraction(line.amount_minor), line, days)
         part = min(part, left) if line.amount_minor > 0 else max(part, left)
         left -= part
         found.append(Superfluous(line, days, -part))
     return found
 
 
-def _part(amount: Fraction, whole: Period, days: Period) -> int:
-    if days == whole:
+def _part(amount: Fraction, line: Owed | Billed, days: Period) -> int:
+    if days == line.period:
         return round_half_away(amount)
-    return round_half_away(amount * (days.end_on - days.start_on).days / (whole.end_on - whole.start_on).days)
+    part, whole = days_between(days), days_between(line.period)
+    if line.fixed_months and days_in_fixed_months(line.period) > 0:
+        part, whole = max(0, days_in_fixed_months(days)), days_in_fixed_months(line.period)
+    return round_half_away(amount * part / whole)
 
 
 def _kept_days(line: Billed) -> list[Period]:

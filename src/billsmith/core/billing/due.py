@@ -16,6 +16,7 @@ from billsmith.core.billing.differences import Billed, Missing, Owed, Superfluou
 from billsmith.core.billing.entries import (
     Covered,
     Entry,
+    counts_fixed_months,
     cycle_of,
     exact_amount,
     quantity_of,
@@ -85,7 +86,7 @@ class _Run:
         self.subscription = bought.subscription
         self.until_on = until_on
         self.customers_day = customers_day
-        self.given_day: int | None = None
+        self.given_day = self._day_to_give()
         self.covered = [line for line in bought.covered if not line.released]
         self.charged_through = dict(bought.subscription.charged_through)
 
@@ -134,12 +135,13 @@ class _Run:
         deferred: list[date] = []
         for code in self._codes(from_on):
             billed = [self._billed(line) for line in self.covered if line.charge == code and _has_days(line)]
-            found = differences(self._owed(code, from_on), billed, from_on)
+            since_on = self._unbilled_from(code, from_on)
+            found = differences(self._owed(code, since_on), billed, since_on)
             now = [one for one in found.superfluous if not self._waits_for_change(one)]
             deferred += [one.period.start_on for one in found.superfluous if self._waits_for_change(one)]
             entries += [self._missing_entry(one) for one in found.missing]
             entries += [self._credit_entry(one) for one in now]
-            self._recharge(code, from_on, billed, now, found.missing)
+            self._recharge(code, since_on, billed, now, found.missing)
         return entries, min(deferred, default=None)
 
     def _waits_for_change(self, superfluous: Superfluous) -> bool:
@@ -147,14 +149,20 @@ class _Run:
         bounds = [on for one in self.bought.stretches for on in (one.start_on, one.end_on) if on is not None]
         return any(self.until_on < on <= superfluous.period.start_on for on in bounds)
 
+    def _unbilled_from(self, code: str, from_on: date) -> date:
+        """Days before the change that are not on lines yet, such as those of a charge in arrears, are billed too."""
+        row = self.subscription
+        begins_on = max(row.starts_on, row.billed_through_on or row.starts_on)
+        return min(from_on, self.charged_through.get(code, begins_on))
+
     def _codes(self, from_on: date) -> list[str]:
         """Every recurring charge that has lines in the window, or should have."""
         covered = [line.charge for line in self.covered if line.kind == "recurring"]
         should = [
             charge.code
             for stretch in self.bought.stretches
-            if stretch.end_on is None or stretch.end_on > from_on
             for charge in recurring(stretch)
+            if stretch.end_on is None or stretch.end_on > self._unbilled_from(charge.code, from_on)
         ]
         return list(dict.fromkeys([*should, *covered]))
 
@@ -175,9 +183,9 @@ class _Run:
         currency = self.subscription.currency
         price, quantity = unit_price(stretch, charge, currency), quantity_of(stretch, charge)
         amount = exact_amount(price, quantity, piece.share.fraction, currency)
-        self._give_day(stretch, charge, round_half_away(amount), piece)
         key = (stretch.plan.plan, stretch.phase_no, price, quantity)
-        return Owed(key, piece.period, amount, about=(stretch, charge, piece))
+        fixed_months = counts_fixed_months(charge)
+        return Owed(key, piece.period, amount, about=(stretch, charge, piece), fixed_months=fixed_months)
 
     def _billed(self, line: Covered) -> Billed:
         assert line.period_end_on is not None
@@ -190,6 +198,7 @@ class _Run:
             line.given_back,
             0 if line.void else line.adjusted_minor,
             about=line,
+            fixed_months=counts_fixed_months(self._charge_of(line)),
         )
 
     def _fixed_again(self, from_on: date) -> list[Entry]:
@@ -199,7 +208,7 @@ class _Run:
             if line.kind == "fixed" and not line.given_back
         }
         entries = []
-        for stretch, charge in self.fixed_from(from_on, self.until_on):
+        for stretch, charge in self.fixed_from(min(from_on, self.subscription.next_bill_on or from_on), self.until_on):
             key = (charge.code, stretch.start_on, stretch.plan.id, stretch.phase_no)
             if there.pop(key, None) is None:
                 entries.append(self._fixed_entry(stretch, charge))
@@ -231,7 +240,8 @@ class _Run:
     def _fixed_entry(self, stretch: Stretch, charge: Charge) -> Entry:
         currency = self.subscription.currency
         price, quantity = unit_price(stretch, charge, currency), quantity_of(stretch, charge)
-        ends_on = stretch.phase_ends_on
+        # Beside recurring charges it pays for no days of its own: those say how far the phase is billed.
+        ends_on = None if any(recurring(stretch)) else stretch.phase_ends_on
         self.charged_through[charge.code] = max(
             self.charged_through.get(charge.code, date.min), ends_on or stretch.start_on
         )
@@ -303,9 +313,20 @@ class _Run:
         if reached:
             self.charged_through[code] = max(reached)
 
-    def _give_day(self, stretch: Stretch, charge: Charge, amount_minor: int, piece: Piece) -> None:
-        if self.customers_day is None and self.given_day is None and sets_customers_day(stretch, charge, amount_minor):
-            self.given_day = piece.period.start_on.day
+    def _day_to_give(self) -> int | None:
+        """The day of a customer who has none yet: where the first charge begins that gives one, now or later."""
+        if self.customers_day is not None:
+            return None
+        for stretch in self.bought.stretches:
+            start_on = max(stretch.start_on, self.subscription.billed_through_on or stretch.start_on)
+            if stretch.end_on is not None and stretch.end_on <= start_on:
+                continue
+            for charge in recurring(stretch):
+                currency = self.subscription.currency
+                price = whole_amount(unit_price(stretch, charge, currency), quantity_of(stretch, charge), currency)
+                if sets_customers_day(stretch, charge, price):
+                    return start_on.day
+        return None
 
     def next_bill_on(self, deferred_on: date | None) -> date | None:
         """The next date on which something falls due by itself."""

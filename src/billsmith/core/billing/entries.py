@@ -10,6 +10,7 @@ import msgspec
 from billsmith.core.billing.differences import GivenBack
 from billsmith.core.catalog.plans import ANY_CURRENCY, Charge, PlanVersion
 from billsmith.core.currencies import minor_digits
+from billsmith.core.cycles.lengths import months_of
 from billsmith.core.cycles.pieces import Cycle
 from billsmith.core.cycles.proration import Share
 from billsmith.core.ids import InvoiceId, PlanVersionId, SubscriptionId
@@ -96,6 +97,11 @@ def whole_amount(price: Decimal, quantity: Decimal, currency: str) -> int:
 def recurring(stretch: Stretch) -> Iterator[Charge]:
     """The recurring charges of a stretch."""
     return (charge for charge in stretch.phase.charges if charge.kind == "recurring")
+
+
+def counts_fixed_months(charge: Charge) -> bool:
+    """Whether the days of its pieces are counted as if every month had 30."""
+    return charge.proration == "fixed_days" and charge.length is not None and months_of(charge.length) > 0
 
 
 def starting_fixed(stretch: Stretch) -> Iterator[Charge]:

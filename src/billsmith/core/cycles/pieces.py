@@ -70,9 +70,9 @@ def all_pieces(cycle: Cycle, from_on: date | None = None) -> Iterator[Piece]:
 def _piece(cycle: Cycle, period: Period, full_start: date, full_end: date) -> Piece:
     full = Period(full_start, full_end)
     if months_of(cycle.length) and period != full:
-        # A piece belongs to a period by plain calendar, counted from the bill date that it touches.
+        # A piece belongs to a period by plain calendar, counted from the bill date that it touches, or from its end.
         if period.end_on == full_end or full_start < cycle.start_on:
-            full = Period(later(full_end, cycle.length, -1), full_end)
+            full = Period(later(period.end_on, cycle.length, -1), period.end_on)
         else:
             full = Period(full_start, later(full_start, cycle.length))
     share = share_of(period, full, cycle.length, cycle.proration, cycle.zone)
