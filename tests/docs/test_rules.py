@@ -12,10 +12,11 @@ from tests.docs.catalogue_examples import CATALOGUE
 from tests.docs.examples import EXAMPLES
 from tests.docs.pages import RULES, Table, rule_pages, tables_of
 from tests.docs.stories import STORIES
+from tests.docs.subscription_examples import SUBSCRIPTIONS
 from tests.house.source_tree import ROOT, SOURCE, modules
 
 TABLES = [table for page in rule_pages() for table in tables_of(page)]
-COMPUTED = {**EXAMPLES, **STORIES, **CATALOGUE}
+COMPUTED = {**EXAMPLES, **STORIES, **CATALOGUE, **SUBSCRIPTIONS}
 LINK = re.compile(r"docs/rules/[\w.-]*\w\.md|docs/rules/")
 
 

@@ -83,7 +83,7 @@ def test_phases_go_on_while_it_is_paused() -> None:
     group = paused(at(started("basic", on="1-1"), "1-20"), Pause()).group
     group = resumed(at(group, "2-20"), Pause()).group
     assert shown(billed(group)) == ["2026-01-01 2026-01-20 basic/0 × 1", "2026-02-20 … basic/1 × 1"]
-    assert billed(group)[-1].phase_starts_on == day("1-31")
+    assert billed(group)[-1].phase_starts_on == day("2-20")  # what is fixed in it is billed then
 
 
 def test_what_is_so_already_is_refused() -> None:

@@ -29,7 +29,7 @@ class Stretch(msgspec.Struct, frozen=True, gc=False):
     phase_no: int
     phase: Phase
     phase_starts_on: date
-    """When this instance of the phase began on this plan: a fixed charge is billed once for each.
+    """The first billed day of this instance of the phase on this plan: a fixed charge is billed once for each.
 
     Pauses, quantities, other prices and a newer version of the same plan don't begin another.
     """
@@ -70,12 +70,21 @@ def stretches(timeline: Timeline, versions: Versions, from_on: date = date.min) 
     A stretch that holds `from_on` is given whole, from its own start.
     """
     return tuple(
-        stretch
-        for span in _spans(timeline, versions)
-        if not span.terms.paused and (span.end_on is None or span.end_on > from_on)
-        for stretch in _by_phase(span, versions[span.terms.plan_version_id])
-        if stretch.end_on is None or stretch.end_on > from_on
+        stretch for stretch in _stretches(timeline, versions) if stretch.end_on is None or stretch.end_on > from_on
     )
+
+
+def _stretches(timeline: Timeline, versions: Versions) -> Iterator[Stretch]:
+    """All of them. A phase that begins while it is paused begins for billing with the first day that is billed."""
+    phase: tuple[date, int] | None = None
+    phase_starts_on = date.min
+    for span in _spans(timeline, versions):
+        if span.terms.paused:
+            continue
+        for stretch in _by_phase(span, versions[span.terms.plan_version_id]):
+            if phase != (span.terms.plan_starts_on, stretch.phase_no):
+                phase, phase_starts_on = (span.terms.plan_starts_on, stretch.phase_no), stretch.start_on
+            yield replace(stretch, phase_starts_on=phase_starts_on)
 
 
 def ends_on(timeline: Timeline, versions: Versions) -> date | None:
@@ -194,7 +203,7 @@ def _by_phase(span: _Span, plan: PlanVersion) -> Iterator[Stretch]:
             plan=plan,
             phase_no=phase.phase_no,
             phase=phase.phase,
-            phase_starts_on=max(begins_on, terms.plan_starts_on),
+            phase_starts_on=start_on,
             phase_ends_on=phase.ends_on,
             quantity=terms.quantity,
             prices=terms.prices,

@@ -16,29 +16,29 @@ from billsmith.core.subscriptions.timeline import Timeline, Versions
 def bill_day_of(group: Group, timeline: Timeline, stretch: Stretch) -> int:
     """The bill cycle day of a stretch: its own, or, by its alignment, the customer's, its base's or that of its start.
 
-    As long as the customer has none, the subscription's own start counts in its place.
+    While the customer has none, the subscription's counts: the day of its first recurring charge that costs something.
     """
     if stretch.own_bill_day is not None:
         return stretch.own_bill_day
     if stretch.bill_alignment == "account" and group.customer.bill_cycle_day is not None:
         return group.customer.bill_cycle_day
-    if stretch.bill_alignment == "group" and timeline is not group.lead:
-        base = next(iter(stretches(group.lead, group.versions, from_on=stretch.start_on)), None)
-        if base is not None:
-            return bill_day_of(group, group.lead, base)
-    return first_recurring_on(timeline, group.versions).day
+    if stretch.bill_alignment == "group" and timeline.subscription.id != group.lead.subscription.id:
+        base = stretches(group.lead, group.versions)
+        then = next((one.own_bill_day for one in reversed(base) if one.start_on <= stretch.start_on), None)
+        return then or first_recurring_on(group.lead, group.versions, group.lead.subscription.starts_on).day
+    return first_recurring_on(timeline, group.versions, stretch.start_on).day
 
 
-def first_recurring_on(timeline: Timeline, versions: Versions) -> date:
-    """The day on which its first recurring charge that is not zero begins; its start where there is none."""
+def first_recurring_on(timeline: Timeline, versions: Versions, otherwise: date) -> date:
+    """The day on which its first recurring charge that costs something begins."""
     currency = timeline.subscription.currency
     return next(
         (
             stretch.start_on
             for stretch in stretches(timeline, versions)
-            if any(price_of(charge, stretch, currency) for charge in recurring(stretch))
+            if any(price_of(charge, stretch, currency) * stretch.quantity for charge in recurring(stretch))
         ),
-        timeline.subscription.starts_on,
+        otherwise,
     )
 
 
