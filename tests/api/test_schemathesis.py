@@ -8,6 +8,7 @@ import asyncio
 import os
 import zlib
 from collections.abc import Callable, Iterator, MutableMapping
+from copy import deepcopy
 from datetime import UTC, datetime
 from typing import Any
 
@@ -60,7 +61,7 @@ CHECKS = [
     allow_header_conformance,
 ]  # fmt: skip
 
-schema = schemathesis.openapi.from_dict(openapi_document(), config=SchemathesisConfig.from_str(CONFIG))
+schema = schemathesis.openapi.from_dict(deepcopy(openapi_document()), config=SchemathesisConfig.from_str(CONFIG))
 
 Message = MutableMapping[str, Any]
 
