@@ -184,7 +184,7 @@ async def delete_draft(context: Context, call: Call, id_: UUID) -> Outcome[Docum
         fact = deleted_draft(invoice)
         await invoice_rows.delete_draft(connection, invoice)
         days = await coverage_rows.delete_coverage(connection, invoice)
-        await rework_in(connection, cause, standing.customer, days)
+        await rework_in(connection, cause, standing.customer, days, at_once=False)
         await record_facts(connection, context, cause, [fact], {invoice.id: document.lines})
         return document
 

@@ -191,16 +191,20 @@ async def _release_voided(connection: Connection, cause: Cause, changes: Changes
             days = await coverage_rows.release_coverage(
                 connection, invoice, cause.caused_at, rebill=bool(invoice.rebill)
             )
-            await rework_in(connection, cause, changes.standings[invoice.customer_id].customer, days)
+            customer = changes.standings[invoice.customer_id].customer
+            await rework_in(connection, cause, customer, days, at_once=False)
 
 
 async def rework_in(
-    connection: Connection, cause: Cause, customer: Customer, days: Mapping[SubscriptionId, date]
+    connection: Connection, cause: Cause, customer: Customer, days: Mapping[SubscriptionId, date], *, at_once: bool
 ) -> None:
-    """Have subscriptions worked out again from these days on, by the next run on their locked customer."""
-    if days:
-        await coverage_rows.rework_subscriptions(connection, cause.tenant_id, days)
-        at = local_midnight(min(days.values()), customer.time_zone)
+    """Have subscriptions of a locked customer worked out again from these days on: by a run at once, or by the next.
+
+    The next is the one that is due anyway; where none is, it is at once too.
+    """
+    on = await coverage_rows.rework_subscriptions(connection, cause.tenant_id, days, at_once=at_once)
+    if on is not None:
+        at = local_midnight(on, customer.time_zone)
         await subscription_rows.wake_customers_to_bill(connection, cause.tenant_id, {customer.id: at})
 
 

@@ -132,14 +132,18 @@ async def release_coverage(
 
 
 async def rework_subscriptions(
-    connection: Connection, tenant_id: TenantId, days: Mapping[SubscriptionId, date]
-) -> None:
-    """Have subscriptions worked out again from these days on. Under their customers' locks."""
-    if days:
-        shards, ids = split_ids(days)
-        await connection.execute(
-            _SQL["rework_subscriptions"], tenant_id, shards, ids, [days[SubscriptionId(id_)] for id_ in ids]
-        )
+    connection: Connection, tenant_id: TenantId, days: Mapping[SubscriptionId, date], *, at_once: bool
+) -> date | None:
+    """Have subscriptions worked out again from these days on; when the first run on one of them then is.
+
+    By a run on those days, or else by the next one that is due anyway. Under their customers' locks.
+    """
+    if not days:
+        return None
+    shards, ids = split_ids(days)
+    values = (tenant_id, shards, ids, [days[SubscriptionId(id_)] for id_ in ids], at_once)
+    rows = await connection.fetch(_SQL["rework_subscriptions"], *values)
+    return min((row["next_bill_on"] for row in rows), default=None)
 
 
 async def bill_customers_next(

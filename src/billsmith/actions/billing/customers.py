@@ -195,7 +195,7 @@ async def customer_changed_in(connection: Connection, cause: Cause, before: Cust
     subscriptions = found.get(now.id, [])
     today = today_of(now, cause.caused_at)
     if now.bill_cycle_day != before.bill_cycle_day:
-        await rework_in(connection, cause, now, {one.id: today for one in subscriptions})
+        await rework_in(connection, cause, now, {one.id: today for one in subscriptions}, at_once=True)
     if switched_on and (on := first_due(subscriptions)) is not None:
         await subscription_rows.wake_customers_to_bill(
             connection, cause.tenant_id, {now.id: local_midnight(on, now.time_zone)}
