@@ -86,3 +86,21 @@ async def test_so_does_a_method_that_the_parent_has_and_makes_its_default(stage:
     )
     await sweep(stage)
     assert await state(stage, waits) == ("paid", None, None)
+
+
+async def test_the_networks_cap_is_about_one_debt_on_one_card_not_about_all_a_customer_owes(stage: Stage) -> None:
+    customer = await stage.customer()
+    method = await stage.method(customer, "tok_insufficient_funds")
+    many = [await stage.invoice(customer, payment_method_id=method.id) for _ in range(16)]
+    assert {await state(stage, one) for one in many} == {("open", "retrying", None)}
+
+
+async def test_fifteen_tries_of_one_invoice_on_one_card_are_the_most_in_thirty_days(stage: Stage) -> None:
+    customer = await stage.customer()
+    method = await stage.method(customer, "tok_insufficient_funds")
+    document = await stage.invoice(customer, payment_method_id=method.id)
+    for _ in range(13):
+        await collect.give_method(stage.context, stage.call, document.invoice.id, method.id, default=False)
+    assert await state(stage, document) == ("open", "retrying", None)
+    await collect.give_method(stage.context, stage.call, document.invoice.id, method.id, default=False)
+    assert await state(stage, document) == ("open", "failed", "retries_used_up")

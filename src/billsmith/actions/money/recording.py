@@ -197,13 +197,14 @@ class Touched(msgspec.Struct, frozen=True):
     allocations: dict[PaymentId, tuple[Allocation, ...]]
     write_offs: dict[InvoiceId, tuple[WriteOff, ...]]
     voidables: dict[InvoiceId, Voidable]
-    tries: dict[PaymentMethodId, int]
+    tries: dict[tuple[InvoiceId, PaymentMethodId], int]
 
     def paying(self, attempt: Attempt) -> Paying:
         """The part that one attempt may touch."""
         shares = tuple(self.shares.get(attempt.id, ()))
         ids = [share.invoice_id for share in shares]
-        tries = 1 if attempt.payment_method_id is None else self.tries.get(attempt.payment_method_id, 1)
+        method_id = attempt.payment_method_id
+        tries = {} if method_id is None else {id_: self.tries.get((id_, method_id), 1) for id_ in ids}
         return Paying(
             self.payments[attempt.payment_id],
             attempt,
@@ -241,9 +242,9 @@ async def _load_touched(
         for invoice in invoices.values()
         if invoice.collection_state == "void_pending"
     }
-    failed = [attempt for attempt in moving if not _succeeded(heard[attempt.id])]
-    methods = {method_id for attempt in failed if (method_id := attempt.payment_method_id) is not None}
-    tries = await payment_rows.count_tries(connection, tenant.id, methods, at - NETWORK_WINDOW) if methods else {}
+    failed = [attempt.id for attempt in moving if not _succeeded(heard[attempt.id])]
+    tried = {share.invoice_id for id_ in failed for share in shares.get(id_, ())}
+    tries = await payment_rows.count_tries(connection, tenant.id, tried, at - NETWORK_WINDOW) if tried else {}
     return Touched(payments, shares, invoices, allocations, write_offs, voidables, tries)
 
 

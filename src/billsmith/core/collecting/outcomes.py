@@ -51,8 +51,8 @@ class Paying(msgspec.Struct, frozen=True, gc=False):
     write_offs: Mapping[InvoiceId, tuple[WriteOff, ...]] = {}
     voidables: Mapping[InvoiceId, Voidable] = {}
     """Of those invoices that are to be voided when the attempt ends."""
-    tries_in_window: int = 1
-    """Calls with this method in the last 30 days, this one too."""
+    tries_in_window: Mapping[InvoiceId, int] = {}
+    """Calls for each invoice with this method in the last 30 days, this one too; what is not there: this one only."""
 
 
 def may_change(attempt: Attempt, status: OperationStatus) -> bool:
@@ -352,7 +352,8 @@ def _planned_again(
     fresh: Iterator[UUID],
 ) -> Decision:
     standing, attempt = decision.standing, paying.attempt
-    planned = failed_plan(standing, invoice, attempt.payment_method_id, decline, paying.tries_in_window, at)
+    tries = paying.tries_in_window.get(invoice.id, 1)
+    planned = failed_plan(standing, invoice, attempt.payment_method_id, decline, tries, at)
     planned = replace(planned, version=invoice.version + 1)
     decision = invoice_changed(decision, planned, "invoice.payment_failed")
     from_policy = planned.collection_reason == "retries_used_up"
