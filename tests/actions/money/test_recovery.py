@@ -16,6 +16,7 @@ from billsmith.actions.money.refunds import RefundTarget, get_refund, refund, re
 from billsmith.clock import FixedClock
 from billsmith.core.collecting.refunding import NewRefund
 from billsmith.core.ids import show_id
+from billsmith.core.payments.corrections import CorrectionRefused
 from billsmith.core.payments.payment import NotCollectable
 from billsmith.core.payments.results import OperationKind, OperationResult, OperationStatus
 from billsmith.gateways import calling
@@ -322,6 +323,23 @@ async def test_a_charge_that_did_go_through_before_the_void_is_given_back(now: S
     await refunds_due_of(now.context, of_worker(now))
     assert (await state(now, document))[0] == "void"
     assert sum((await now.moved()).values()) == 0
+
+
+async def test_before_an_invoice_is_voided_what_was_cut_off_is_asked_about(now: Stage, clock: FixedClock) -> None:
+    _, document = await charged(now, "tok_lost_reply_after")
+    clock.at += LEASE
+    with pytest.raises(CorrectionRefused, match="money was paid"):
+        await void_invoice(now.context, now.call, document.invoice.id, rebill=False)
+    assert await state(now, document) == ("paid", None, None)
+
+
+async def test_what_was_never_sent_is_not_sent_because_somebody_voids_it(now: Stage, clock: FixedClock) -> None:
+    document = await owed(now, "tok_ok")
+    await begun_and_killed(now, document)
+    clock.at += LEASE
+    await void_invoice(now.context, now.call, document.invoice.id, rebill=False)
+    assert (await state(now, document))[0] == "void"
+    assert await now.moved() == {}
 
 
 @pytest.mark.parametrize("words", ["refund_lost_reply_after", "refund_lost_reply_before", "refund_pending_2d_succeed"])

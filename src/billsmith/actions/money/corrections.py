@@ -13,6 +13,7 @@ from billsmith.actions.context import Context
 from billsmith.actions.money.attempts import Sending
 from billsmith.actions.money.collect import begin_charges, begun_document, charge_in_steps, read_document
 from billsmith.actions.money.loading import load_corrected, load_voidable
+from billsmith.actions.money.recovery import recover_first
 from billsmith.actions.saving import Lines, lock_standing, record_facts, save
 from billsmith.core.correcting.credit_notes import credited, note_lines
 from billsmith.core.correcting.voiding import void_asked
@@ -128,7 +129,7 @@ async def void_invoice(
 ) -> Outcome[Document]:
     """Void an invoice, or, with a charge under way, as soon as that has ended. Raises CorrectionRefused.
 
-    That invoice alone: nothing else of the customer is touched.
+    That invoice alone: nothing else of the customer is touched. A charge that was cut off is asked about first.
     """
 
     async def verb(connection: Connection, cause: Cause) -> Document:
@@ -136,6 +137,8 @@ async def void_invoice(
         await _void(connection, context, cause, standing, invoice, rebill=rebill)
         return await read_document(connection, call.tenant, invoice_id)
 
+    if not preview:
+        await recover_first(context, call, invoice_ids=[invoice_id], resend=False)
     return await previewed_or_done(context, call, verb, preview=preview)
 
 
@@ -166,6 +169,7 @@ async def revise_invoice(context: Context, call: Call, invoice_id: UUID) -> Outc
             await read_document(connection, call.tenant, kept.id),
         )
 
+    await recover_first(context, call, invoice_ids=[invoice_id], resend=False)
     return await carry_out(context, call, verb)
 
 
