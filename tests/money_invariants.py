@@ -54,7 +54,7 @@ def _payment_figures(row: Row, own: list[Row]) -> dict[str, int]:
     return posted
 
 
-PAYING = {"payment_allocated", "payment_linked", "suspense_released", "payout_paid", "payout_bounced", *GIVEN_BACK}
+PAYING = {"payment_allocated", "payment_linked", "payout_paid", "payout_bounced", *GIVEN_BACK}
 
 
 def refunds_stay_within_what_was_captured(rows: Rows) -> Iterator[str]:

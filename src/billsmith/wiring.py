@@ -21,6 +21,7 @@ from billsmith.gateways.registry import Registry, load_gateways
 from billsmith.ids import IdMaker
 from billsmith.store import databases, migrations
 from billsmith.store.clock import database_clock
+from billsmith.store.packing import id_of_bytes
 from billsmith.store.pool import DatabaseUnavailable, Pool, connect_as_owner, open_pool
 from billsmith.vault import Vault, keys_in_file
 
@@ -71,7 +72,7 @@ async def open_context(settings: Settings, owner_url: str, *, migrated: bool = T
             yield Context(
                 pool=pool,
                 clock=clock,
-                ids=IdMaker(clock.wall),
+                ids=IdMaker(clock.wall, made_of=id_of_bytes),
                 gateways=gateways_of(settings),
                 vault=vault_of(settings),
             )

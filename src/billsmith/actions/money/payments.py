@@ -131,21 +131,26 @@ async def allocate_payment(
     """
 
     async def verb(connection: Connection, cause: Cause) -> PaymentInFull:
-        payment = (await read_payment(connection, call.tenant, payment_id)).payment
-        documents = await invoice_rows.get_documents(
-            connection, call.tenant.id, [one.invoice_id for one in wanted], lines=False
-        )
-        _all_found(wanted, documents)
-        owners = {payment.customer_id, *(one.invoice.customer_id for one in documents.values())}
-        standings = await lock_standings(connection, call.tenant, owners, owners)
-        payment = (await read_payment(connection, call.tenant, payment_id)).payment
-        locked = await invoice_rows.lock_invoices(connection, call.tenant.id, documents)
-        books = _Books(dict(standings))
-        await _link(connection, context, call.tenant, books, payment, locked, wanted, cause)
-        await save(connection, context, cause, standings, books.all(), {})
+        await link_payment(connection, context, cause, call.tenant, payment_id, wanted)
         return await read_payment(connection, call.tenant, payment_id)
 
     return await carry_out(context, call, verb)
+
+
+async def link_payment(
+    connection: Connection, context: Context, cause: Cause, tenant: Tenant, payment_id: UUID, wanted: Sequence[Wanted]
+) -> None:
+    """The step of a verb that sets credit which this payment became against invoices. Raises as `allocate_payment`."""
+    payment = (await read_payment(connection, tenant, payment_id)).payment
+    documents = await invoice_rows.get_documents(connection, tenant.id, [one.invoice_id for one in wanted], lines=False)
+    _all_found(wanted, documents)
+    owners = {payment.customer_id, *(one.invoice.customer_id for one in documents.values())}
+    standings = await lock_standings(connection, tenant, owners, owners)
+    payment = (await read_payment(connection, tenant, payment_id)).payment
+    locked = await invoice_rows.lock_invoices(connection, tenant.id, documents)
+    books = _Books(dict(standings))
+    await _link(connection, context, tenant, books, payment, locked, wanted, cause)
+    await save(connection, context, cause, standings, books.all(), {})
 
 
 async def reverse_payment(context: Context, call: Call, payment_id: UUID) -> Outcome[PaymentInFull]:

@@ -16,7 +16,14 @@ import msgspec
 
 from billsmith.actions.calls import Call
 from billsmith.actions.context import Context
-from billsmith.actions.imports import Customers, ImportDocument, ImportResult, check_documents, import_documents
+from billsmith.actions.imports import (
+    Customers,
+    ImportDocument,
+    ImportResult,
+    check_documents,
+    go_on_with_larger_tables,
+    import_documents,
+)
 from billsmith.actions.invoices import Refusal
 from billsmith.cli.importing.building import RowInvalid, build, issued_at
 from billsmith.cli.importing.mapping import ColumnMapping
@@ -27,8 +34,8 @@ from billsmith.core.operations import Operation
 from billsmith.errors import BillsmithError, Unavailable
 from billsmith.wiring import open_context
 
-LINES_AT_ONCE = 2_500
-DOCUMENTS_AT_ONCE = 400
+LINES_AT_ONCE = 5_000
+DOCUMENTS_AT_ONCE = 800
 LOOK_EVERY_SECONDS = 0.02
 
 _ITEM = re.compile(r"/items/(\d+)")
@@ -172,10 +179,12 @@ def _work(pipe: Connection) -> None:
 async def _make_documents(job: Job, pipe: Connection) -> None:
     parent, memory = os.getppid(), peak_memory_mb()
     async with open_context(job.settings, job.url, migrated=False) as context:
-        for batch in _batches(job):
+        for nth, batch in enumerate(_batches(job), 1):
             if os.getppid() != parent:
                 return
             pipe.send(await _make_batch(context, job, batch))
+            if nth & (nth - 1) == 0:  # 1, 2, 4, 8 …: the tables may be twice as large as they were
+                await go_on_with_larger_tables(context)
         pipe.send(BatchDone(memory_growth_mb=peak_memory_mb() - memory))
 
 

@@ -164,6 +164,27 @@ def credited_rest(
     return decision, replace(payment, credited_minor=payment.credited_minor + amount_minor), credit_id
 
 
+def suspense_released(
+    decision: Decision, payment: Payment, on: date, at: datetime, fresh: Iterator[UUID]
+) -> tuple[Decision, Payment, CreditId]:
+    """A person says that a payment's money in suspense is its customer's: credit. The version is the caller's to raise.
+
+    Raises AllocationRefused where there is none.
+    """
+    amount = payment.suspended_minor
+    if payment.status != "succeeded" or payment.direction != "charge" or not amount:
+        raise AllocationRefused("nothing of this payment is in suspense")
+    credit_id = CreditId(next(fresh))
+    credit = new_credit(
+        credit_id, payment.tenant_id, payment.customer_id, "payment", payment.currency, amount, on, at,
+        payment_id=payment.id,
+    )  # fmt: skip
+    posting = _posting("suspense_released", SUSPENSE, CUSTOMER_CREDIT, amount, payment, on)
+    decision = with_credit(decision, credit, [replace(posting, credit_id=credit_id)])
+    released = replace(payment, suspended_minor=0, credited_minor=payment.credited_minor + amount)
+    return decision, released, credit_id
+
+
 def _succeeded(
     decision: Decision, paying: Paying, result: OperationResult, at: datetime, fresh: Iterator[UUID]
 ) -> Decision:
