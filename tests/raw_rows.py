@@ -45,6 +45,7 @@ ACCOUNTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "refunded_net": (("billed_revenue",), ("customer_credit", *CASH)),
     "refunded_tax": (("tax_payable",), ("customer_credit", *CASH)),
     "refund_reopened": (BACK_FROM, CASH),
+    "refund_returned": (CASH, ("customer_credit",)),
     "dispute_opened": (("disputed",), CASH),
     "dispute_won": (CASH, ("disputed",)),
     "dispute_expensed": (("dispute_losses",), ("disputed",)),
@@ -86,7 +87,15 @@ INVOICE_FIGURES = {
 # The same of a credit: the figure, and the sign with which customer_credit's debit side counts.
 CREDIT_FIGURES = {
     **dict.fromkeys(
-        ("credit_granted", "negative_total", "payment_credited", "suspense_released", *NOTED, *REFUNDED),
+        (
+            "credit_granted",
+            "negative_total",
+            "payment_credited",
+            "suspense_released",
+            "refund_returned",
+            *NOTED,
+            *REFUNDED,
+        ),
         ("amount_minor", -1),
     ),
     "credit_drawn": ("drawn_minor", 1),

@@ -169,6 +169,11 @@ async def remove_database(server_url: str, name: str) -> None:
     await databases.remove(server_url, name)
 
 
+async def refresh_statistics(owner_url: str) -> None:
+    """Let plans be made by how many invoices there are now. Raises DatabaseUnavailable, DatabaseTooOld."""
+    await databases.refresh_statistics(owner_url)
+
+
 async def _follow_database_clock(pool: Pool, clock: Clock) -> None:
     while True:
         await asyncio.sleep(CLOCK_READ_EVERY_SECONDS)

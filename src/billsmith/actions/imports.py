@@ -23,7 +23,7 @@ from billsmith.store import customers as customer_rows
 from billsmith.store import operations
 from billsmith.store.events import Cause
 from billsmith.store.operations import ImportedDocument
-from billsmith.store.pool import Connection, plan_anew
+from billsmith.store.pool import Connection
 from billsmith.store.transaction import DatabaseRefused, MustRepeat
 
 KIND = "invoice_import"
@@ -60,11 +60,6 @@ async def begin_import(context: Context, call: Call, name: str) -> Operation:
         return await operations.begin_operation(connection, call.tenant.id, id_, KIND, named, cause.caused_at)
 
     return (await carry_out(context, call, verb)).fresh
-
-
-async def go_on_with_larger_tables(context: Context) -> None:
-    """To be called as an import grows: a plan that was kept from when a table was empty reads all of it every time."""
-    await plan_anew(context.pool)
 
 
 async def finish_import(context: Context, call: Call, operation: Operation) -> int:

@@ -159,11 +159,6 @@ def refusal_named() -> Iterator[None]:
         raise DatabaseUnavailable(f"the database can't be reached: {said}") from error
 
 
-async def plan_anew(pool: Pool) -> None:
-    """Let the server choose the plans of a connection at rest anew, by the size that its tables have now."""
-    await pool.execute("DISCARD PLANS")
-
-
 def require_version(connection: Any) -> None:
     """Raises DatabaseTooOld unless the server is new enough."""
     major = connection.get_server_version().major

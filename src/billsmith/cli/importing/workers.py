@@ -21,7 +21,6 @@ from billsmith.actions.imports import (
     ImportDocument,
     ImportResult,
     check_documents,
-    go_on_with_larger_tables,
     import_documents,
 )
 from billsmith.actions.invoices import Refusal
@@ -32,11 +31,14 @@ from billsmith.cli.importing.spool import SpooledDocument, SpooledRow, customer_
 from billsmith.config import Settings
 from billsmith.core.operations import Operation
 from billsmith.errors import BillsmithError, Unavailable
-from billsmith.wiring import open_context
+from billsmith.wiring import open_context, refresh_statistics
 
 LINES_AT_ONCE = 5_000
 DOCUMENTS_AT_ONCE = 800
 LOOK_EVERY_SECONDS = 0.02
+
+# Batches. A database that was empty thinks that next to nothing is owed, and would read all of it for every batch.
+_COUNT_AFTER = (2, 8, 32)
 
 _ITEM = re.compile(r"/items/(\d+)")
 
@@ -183,8 +185,8 @@ async def _make_documents(job: Job, pipe: Connection) -> None:
             if os.getppid() != parent:
                 return
             pipe.send(await _make_batch(context, job, batch))
-            if nth & (nth - 1) == 0:  # 1, 2, 4, 8 …: the tables may be twice as large as they were
-                await go_on_with_larger_tables(context)
+            if nth in _COUNT_AFTER and not job.dry_run:
+                await refresh_statistics(job.url)
         pipe.send(BatchDone(memory_growth_mb=peak_memory_mb() - memory))
 
 

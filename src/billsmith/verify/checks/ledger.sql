@@ -79,6 +79,7 @@ WITH postings (kind, debits, credits, mirrored, about) AS (VALUES
     ('credit_deleted', 'customer_credit', 'credits_granted', false, 'credit'),
     ('credit_moved', 'customer_credit', 'customer_credit', false, 'credit parent'),
     ('credit_refunded', 'customer_credit', 'cash', false, 'credit payment refund'),
+    ('refund_returned', 'cash', 'customer_credit', false, 'credit payment refund'),
     ('payment_allocated', 'cash', 'receivable', false, 'invoice payment'),
     ('payment_credited', 'cash', 'customer_credit', false, 'credit payment'),
     ('payment_suspended', 'cash', 'suspense', true, 'payment'),

@@ -9,10 +9,10 @@ WITH moved AS (
         -sum(cash) FILTER (WHERE kind = 'payment_fee') AS fee,
         -sum(owed) FILTER (WHERE kind IN ('payment_allocated', 'payment_linked', 'payment_reversed', 'refund_reopened',
             'dispute_reopened', 'payout_paid', 'payout_bounced')) AS allocated,
-        -sum(unspent) FILTER (WHERE kind IN ('payment_credited', 'suspense_released')) AS credited,
+        -sum(unspent) FILTER (WHERE kind IN ('payment_credited', 'suspense_released', 'refund_returned')) AS credited,
         -sum(held) AS suspended,
         -sum(cash + unspent) FILTER (WHERE kind IN ('refunded_net', 'refunded_tax')) AS noted,
-        -sum(cash) FILTER (WHERE kind IN ('refund_reopened', 'credit_refunded')) AS refunded,
+        -sum(cash) FILTER (WHERE kind IN ('refund_reopened', 'credit_refunded', 'refund_returned')) AS refunded,
         sum(disputed) AS disputed,
         -sum(disputed) FILTER (WHERE kind IN ('dispute_expensed', 'dispute_reopened')) AS lost,
         -sum(cash) FILTER (WHERE kind IN ('payment_reversed', 'payout_bounced')) AS reversed
