@@ -13,7 +13,7 @@ from billsmith.actions.calls import Begun, Call, Outcome, carry_out, carry_out_i
 from billsmith.actions.context import Context
 from billsmith.actions.money.attempts import new_ids, send_and_record
 from billsmith.actions.money.loading import load_refundable
-from billsmith.actions.money.payments import PaymentInFull, Wanted, link_payment, read_payment
+from billsmith.actions.money.payments import PaymentInFull, Wanted, link_payment, read_payment, read_wanted
 from billsmith.actions.money.refunds import begin_refunds
 from billsmith.actions.saving import lock_standing, lock_standings, save
 from billsmith.core.collecting.outcomes import credited_rest, suspense_released
@@ -126,6 +126,7 @@ async def release_suspense(
     async def begin(connection: Connection, cause: Cause) -> Begun[PaymentInFull]:
         if to == "payer" and wanted:
             raise AllocationRefused("what goes back to the payer pays for nothing", pointer="/invoices")
+        await read_wanted(connection, call.tenant, wanted)
         payment, credit_id = await _suspense_released(connection, context, call.tenant, cause, payment_id)
         sendings = []
         if to == "payer":

@@ -22,7 +22,7 @@ from billsmith.core.currencies import minor_digits
 from billsmith.core.customers import external_id, not_deleted, today_of
 from billsmith.core.decisions import Decision, credit_changed, draw_available, row_changed, with_credit
 from billsmith.core.ids import CreditId, CustomerId, InvoiceId, PaymentId, shard_of, show_id
-from billsmith.core.invoices import Invoice
+from billsmith.core.invoices import Document, Invoice
 from billsmith.core.ledger import CUSTOMER_CREDIT, Balance, Posting
 from billsmith.core.money import within_limits
 from billsmith.core.payments.corrections import WriteOff
@@ -142,8 +142,7 @@ async def link_payment(
 ) -> None:
     """The step of a verb that sets credit which this payment became against invoices. Raises as `allocate_payment`."""
     payment = (await read_payment(connection, tenant, payment_id)).payment
-    documents = await invoice_rows.get_documents(connection, tenant.id, [one.invoice_id for one in wanted], lines=False)
-    _all_found(wanted, documents)
+    documents = await read_wanted(connection, tenant, wanted)
     owners = {payment.customer_id, *(one.invoice.customer_id for one in documents.values())}
     standings = await lock_standings(connection, tenant, owners, owners)
     payment = (await read_payment(connection, tenant, payment_id)).payment
@@ -237,6 +236,13 @@ async def read_payment(connection: Any, tenant: Tenant, id_: UUID) -> PaymentInF
     allocations = await payment_rows.get_allocations(connection, tenant.id, [id_])
     attempts = await payment_rows.attempts_of_payments(connection, tenant.id, [id_])
     return PaymentInFull(found[id_], tuple(allocations), tuple(attempts))
+
+
+async def read_wanted(connection: Connection, tenant: Tenant, wanted: Sequence[Wanted]) -> dict[UUID, Document]:
+    """The invoices that are meant, not locked, without lines. Raises InvoiceNotFound, AllocationRefused."""
+    documents = await invoice_rows.get_documents(connection, tenant.id, [one.invoice_id for one in wanted], lines=False)
+    _all_found(wanted, documents)
+    return documents
 
 
 class _Books:
