@@ -10,6 +10,7 @@ import msgspec
 from billsmith.actions.calls import Call, ClockMoving, Outcome, answered_before, carry_out
 from billsmith.actions.context import Context
 from billsmith.actions.credits import expire_credits_of
+from billsmith.actions.money.bulk import carry_on_bulk_refunds_of
 from billsmith.actions.money.collect import collect_due_of
 from billsmith.actions.money.recovery import recover_of
 from billsmith.actions.money.refunds import refunds_due_of
@@ -37,6 +38,7 @@ Step = Callable[[datetime], None]
 DUE: tuple[Callable[[Context, Call], Awaitable[int]], ...] = (
     hear_changes_of,
     recover_of,
+    carry_on_bulk_refunds_of,
     refunds_due_of,
     collect_due_of,
     expire_credits_of,

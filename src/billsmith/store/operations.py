@@ -126,6 +126,11 @@ async def lease_operations(
     return [(TenantId(row["tenant_id"]), OperationId(row["id"])) for row in rows]
 
 
+async def running_operations(connection: Connection | Pool, tenant_id: TenantId, kind: str) -> list[OperationId]:
+    """The operations of one tenant that have not ended, oldest first."""
+    return [OperationId(row["id"]) for row in await connection.fetch(_SQL["running_operations"], tenant_id, kind)]
+
+
 async def extend_lease(connection: Connection | Pool, tenant_id: TenantId, id_: OperationId, until: datetime) -> bool:
     """Keep an operation for longer; False: it was cancelled."""
     return await connection.fetchval(_SQL["extend_lease"], tenant_id, id_, until) is not None

@@ -43,6 +43,9 @@ WHERE (tenant_id, id) IN (
     ORDER BY id LIMIT $4 FOR UPDATE SKIP LOCKED)
 RETURNING tenant_id, id;
 
+-- name: running_operations
+SELECT id FROM operations WHERE tenant_id = $1 AND kind = $2 AND status = 'running' ORDER BY id;
+
 -- name: extend_lease
 UPDATE operations SET lease_until = $3 WHERE tenant_id = $1 AND id = $2 AND status = 'running' RETURNING id;
 
