@@ -6,6 +6,7 @@ import sys
 from collections.abc import Awaitable, Callable
 
 from bench.collection import collection
+from bench.import_shop import import_shop
 from bench.lists import lists
 from bench.measured import Measured, screen, show, write
 from bench.over_http import get_invoice, post_invoice
@@ -15,6 +16,7 @@ BENCHES: dict[str, Callable[[str, int | None], Awaitable[Measured]]] = {
     "post": post_invoice,
     "get": get_invoice,
     "lists": lists,
+    "import": import_shop,
     "collection": collection,
 }
 

@@ -2,10 +2,12 @@
 
 import contextlib
 import os
+import time
 from collections.abc import AsyncIterator, Iterator
 
 import asyncpg
 import msgspec
+import psutil
 
 from billsmith.actions import tenants
 from billsmith.actions.calls import Call
@@ -93,6 +95,62 @@ async def conditions(url: str) -> dict[str, object]:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     machine: dict[str, object] = {"cores": os.cpu_count(), "memory_gb": round(memory)}
     return machine | shown | {"indexes": {row["tablename"]: list(row["names"]) for row in rows}}
+
+
+class Spent(msgspec.Struct, frozen=True):
+    """Wall time, and the CPU time of our processes and of the database's, all that they started included."""
+
+    seconds: float
+    ours_cpu_seconds: float
+    database_cpu_seconds: float
+
+    @property
+    def cpu_seconds(self) -> float:
+        """Of both."""
+        return self.ours_cpu_seconds + self.database_cpu_seconds
+
+
+class Meter:
+    """Reads what was spent since it was made, where the database is on this machine; processes have to have ended."""
+
+    def __init__(self, postmaster: psutil.Process | None) -> None:
+        self._postmaster = postmaster
+        self._began = self._now()
+
+    @classmethod
+    async def on(cls, url: str) -> "Meter":
+        """A meter that begins now."""
+        connection = await asyncpg.connect(url)
+        try:
+            local = await connection.fetchval(
+                "SELECT inet_server_addr() IS NULL OR inet_server_addr() <<= '127.0.0.0/8'"
+            )
+            backend = await connection.fetchval("SELECT pg_backend_pid()")
+            return cls(psutil.Process(backend).parent() if local else None)
+        except psutil.Error:
+            return cls(None)
+        finally:
+            await connection.close()
+
+    def spent(self) -> Spent:
+        """So far."""
+        return Spent(*(now - before for now, before in zip(self._now(), self._began, strict=True)))
+
+    def _now(self) -> tuple[float, float, float]:
+        own = os.times()
+        ours = own.user + own.system + own.children_user + own.children_system
+        return time.perf_counter(), ours, _cpu_of(self._postmaster)
+
+
+def _cpu_of(postmaster: psutil.Process | None) -> float:
+    """Of a server: of its processes that live, and of those that have ended."""
+    if postmaster is None:
+        return 0.0
+    total = sum(postmaster.cpu_times()[:4])
+    for process in postmaster.children():
+        with contextlib.suppress(psutil.Error):
+            total += sum(process.cpu_times()[:2])
+    return float(total)
 
 
 async def differences(stage: Stage) -> int:

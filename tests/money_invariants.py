@@ -41,9 +41,10 @@ def _payment_figures(row: Row, own: list[Row]) -> dict[str, int]:
     posted = {
         "fee_minor": -cash("payment_fee"),
         "allocated_minor": (1 if out else -1) * added("payable" if out else "receivable", *PAYING),
-        "credited_minor": -added("customer_credit", "payment_credited", "suspense_released"),
+        "credited_minor": -added("customer_credit", "payment_credited", "suspense_released", "refund_returned"),
         "suspended_minor": max(0, (1 if out else -1) * added("suspense", *(one["kind"] for one in own))),
-        "refunded_minor": -cash(*REFUNDED, "refund_reopened", "credit_refunded") - added("customer_credit", *REFUNDED),
+        "refunded_minor": -cash(*REFUNDED, "refund_reopened", "credit_refunded", "refund_returned")
+        - added("customer_credit", *REFUNDED),
         "disputed_minor": added("disputed", *(one["kind"] for one in own)),
         "lost_minor": -added("disputed", "dispute_expensed", "dispute_reopened"),
         "reversed_minor": (1 if out else -1) * cash("payment_reversed", "payout_bounced"),
@@ -54,7 +55,7 @@ def _payment_figures(row: Row, own: list[Row]) -> dict[str, int]:
     return posted
 
 
-PAYING = {"payment_allocated", "payment_linked", "suspense_released", "payout_paid", "payout_bounced", *GIVEN_BACK}
+PAYING = {"payment_allocated", "payment_linked", "payout_paid", "payout_bounced", *GIVEN_BACK}
 
 
 def refunds_stay_within_what_was_captured(rows: Rows) -> Iterator[str]:

@@ -39,12 +39,13 @@ ACCOUNTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "payment_linked": (("customer_credit",), ("receivable",)),
     "payment_fee": (("fees",), CASH),
     "payment_reversed": (BACK_FROM, CASH),
-    "suspense_released": (("suspense",), ("receivable", "customer_credit", *CASH)),
+    "suspense_released": (("suspense",), ("customer_credit",)),
     "credit_noted_net": (("billed_revenue",), ("receivable", "customer_credit")),
     "credit_noted_tax": (("tax_payable",), ("receivable", "customer_credit")),
     "refunded_net": (("billed_revenue",), ("customer_credit", *CASH)),
     "refunded_tax": (("tax_payable",), ("customer_credit", *CASH)),
     "refund_reopened": (BACK_FROM, CASH),
+    "refund_returned": (CASH, ("customer_credit",)),
     "dispute_opened": (("disputed",), CASH),
     "dispute_won": (CASH, ("disputed",)),
     "dispute_expensed": (("dispute_losses",), ("disputed",)),
@@ -73,7 +74,6 @@ INVOICE_FIGURES = {
     "negative_total_voided": ("moved_to_credit_minor", "receivable", -1),
     "payment_allocated": ("paid_minor", "receivable", -1),
     "payment_linked": ("paid_minor", "receivable", -1),
-    "suspense_released": ("paid_minor", "receivable", -1),
     **dict.fromkeys(GIVEN_BACK, ("paid_minor", "receivable", -1)),
     "payout_paid": ("paid_minor", "payable", 1),
     "payout_bounced": ("paid_minor", "payable", 1),
@@ -86,7 +86,18 @@ INVOICE_FIGURES = {
 }
 # The same of a credit: the figure, and the sign with which customer_credit's debit side counts.
 CREDIT_FIGURES = {
-    **dict.fromkeys(("credit_granted", "negative_total", "payment_credited", *NOTED, *REFUNDED), ("amount_minor", -1)),
+    **dict.fromkeys(
+        (
+            "credit_granted",
+            "negative_total",
+            "payment_credited",
+            "suspense_released",
+            "refund_returned",
+            *NOTED,
+            *REFUNDED,
+        ),
+        ("amount_minor", -1),
+    ),
     "credit_drawn": ("drawn_minor", 1),
     "payment_linked": ("drawn_minor", 1),
     "credit_returned": ("drawn_minor", 1),

@@ -21,6 +21,7 @@ from billsmith.gateways.registry import Registry, load_gateways
 from billsmith.ids import IdMaker
 from billsmith.store import databases, migrations
 from billsmith.store.clock import database_clock
+from billsmith.store.packing import id_of_bytes
 from billsmith.store.pool import DatabaseUnavailable, Pool, connect_as_owner, open_pool
 from billsmith.vault import Vault, keys_in_file
 
@@ -71,7 +72,7 @@ async def open_context(settings: Settings, owner_url: str, *, migrated: bool = T
             yield Context(
                 pool=pool,
                 clock=clock,
-                ids=IdMaker(clock.wall),
+                ids=IdMaker(clock.wall, made_of=id_of_bytes),
                 gateways=gateways_of(settings),
                 vault=vault_of(settings),
             )
@@ -166,6 +167,11 @@ async def make_database_anew(server_url: str, name: str) -> str:
 async def remove_database(server_url: str, name: str) -> None:
     """Drop a database that `make_database_anew` made. Raises DatabaseUnavailable, DatabaseNotMade."""
     await databases.remove(server_url, name)
+
+
+async def refresh_statistics(owner_url: str) -> None:
+    """Let plans be made by how many invoices there are now. Raises DatabaseUnavailable, DatabaseTooOld."""
+    await databases.refresh_statistics(owner_url)
 
 
 async def _follow_database_clock(pool: Pool, clock: Clock) -> None:

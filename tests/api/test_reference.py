@@ -112,7 +112,7 @@ BEFORE: dict[str, Any] = {
                 "required": ["id"],
                 "properties": {
                     "id": {"type": "string"},
-                    "who": {"anyOf": [{"type": "string"}, {"$ref": "#/W"}]},
+                    "who": {"anyOf": [{"enum": ["p"]}, {"$ref": "#/W"}]},
                     "list": {"type": "array", "items": {"type": "string", "enum": ["p", "q"]}},
                 },
             },
@@ -169,6 +169,8 @@ STATUS = {"in": "query", "name": "status"}
         (changed(f"{SHOWN}.properties.id.type", "integer"), ["Shown.id has another type"]),
         (changed(f"{SHOWN}.properties.id.enum", ["x"]), ["Shown.id is limited to some values"]),
         (changed(f"{SHOWN}.required", []), ["Shown.id may be missing"]),
+        (changed(f"{SHOWN}.properties.list.items.enum.-", "new"), []),
+        (changed(f"{SHOWN}.properties.who.anyOf.0.enum.-", "new"), []),
         (changed(f"{SHOWN}.properties.who.anyOf.1", ...), ["Shown.who no longer is #/W"]),
         (changed(f"{SHOWN}.properties.list.items.enum.0", ...), ["Shown.list[] no longer has 'p'"]),
         (changed(f"{GIVEN}.properties.b", ...), ["Given.b is gone"]),

@@ -41,9 +41,9 @@ NEEDS = {
         "transferSubscription",
     },
     "write, moves money": {
-        "recordPayment", "allocatePayment", "reversePayment", "refund", "refundMany", "issueCreditNote",
-        "adjustInvoice", "voidInvoice", "reviseInvoice", "writeOffInvoice", "undoWriteOff", "moveCredit",
-        "giveInvoicePaymentMethod", "collectInvoice", "assignGatewayEvent",
+        "recordPayment", "allocatePayment", "releaseSuspense", "reversePayment", "refund", "refundMany",
+        "issueCreditNote", "adjustInvoice", "voidInvoice", "reviseInvoice", "writeOffInvoice", "undoWriteOff",
+        "moveCredit", "giveInvoicePaymentMethod", "collectInvoice", "assignGatewayEvent",
     },
     "admin": {
         "createKey", "listKeys", "revokeKey", "createGatewayAccount", "listGatewayAccounts", "getGatewayAccount",

@@ -134,10 +134,15 @@ def aim(case: schemathesis.Case, things: Things) -> None:
     kind = kind_of_path(case.path)
     if kind is not None and hits(case.path_parameters.get("id")):
         case.path_parameters["id"] = things.id_for(kind)
-    for given in (case.body, case.query):
-        for field in things.by_name if isinstance(given, dict) else ():
-            if isinstance(given.get(field), str) and hits(given[field]):
-                given[field] = things.id_for(field)
+    if isinstance(case.body, dict):
+        case.body = aimed(case.body, things)  # another one: an example is the description's own
+    case.query = aimed(case.query or {}, things)
+
+
+def aimed(given: dict[str, Any], things: Things) -> dict[str, Any]:
+    """The fields, half of those that name a thing naming one that is there."""
+    meant = [field for field, value in given.items() if field in things.by_name and isinstance(value, str)]
+    return {**given, **{field: things.id_for(field) for field in meant if hits(given[field])}}
 
 
 def left_out(case: schemathesis.Case) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.fernet import Fernet
 from typer.testing import CliRunner, Result
 
 from billsmith.actions.context import Context
@@ -31,12 +32,10 @@ Run = Callable[..., Result]
 def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, database: str) -> Run:
     """Types a command for the database of this test."""
     monkeypatch.delenv("MIGRATE_DATABASE_URL", raising=False)
-    environment = {
-        "BILLSMITH_HOME": str(tmp_path), "DATABASE_URL": database, "BILLSMITH_SECRET_KEYS": TEST_KEY, "COLUMNS": "200",
-    }  # fmt: skip
+    environment = {"BILLSMITH_HOME": str(tmp_path), "DATABASE_URL": database, "COLUMNS": "200"}
 
-    def typed(*args: str) -> Result:
-        return CliRunner().invoke(app, args, env=environment)
+    def typed(*args: str, keys: str = TEST_KEY) -> Result:
+        return CliRunner().invoke(app, args, env=environment | {"BILLSMITH_SECRET_KEYS": keys})
 
     return typed
 
@@ -157,3 +156,12 @@ def test_an_attempt_that_is_not_there_is_said_so(run: Run, prepared: Any) -> Non
     prepared(lambda stage: charged(stage, "tok_ok"))
     refused = run("payments", "resolve", "att_nonsense", "--failed", "--evidence", "x")
     assert refused.exit_code == 1
+
+
+def test_secret_keys_are_changed_by_sealing_anew_and_the_old_one_is_dropped(run: Run, prepared: Any) -> None:
+    prepared(lambda stage: stage.customer())
+    newer = Fernet.generate_key().decode()
+    assert "1 gateway account " in run("secrets", "reseal", keys=f"{newer},{TEST_KEY}").stdout
+    assert json.loads(run("secrets", "reseal", "--json", keys=newer).stdout) == {"resealed": 0}
+    lost = run("secrets", "reseal", keys=TEST_KEY)
+    assert (lost.exit_code, "can't be opened" in words(lost.output)) == (1, True)

@@ -85,3 +85,34 @@ async def test_b12_a_bank_debit_that_comes_back_after_40_days_is_owed_again_by_e
     told = await steve.events(invoice)
     assert told.index("invoice.paid") < told.index("invoice.payment_reversed")
     assert await steve.book() == {"charge": 10_000, "reversal": -10_000}
+
+
+async def test_money_of_another_amount_is_set_against_its_invoice_by_a_person_and_the_rest_is_credit(
+    steve: Company,
+) -> None:
+    invoice = await steve.charged("tok_other_amount")
+    payment = await steve.payment(invoice)
+    assert (await steve.state(invoice), payment["suspended"]) == (("open", "stopped", "amount_mismatch"), 10_100)
+    path = f"/v1/payments/{payment['id']}/release"
+    body = {"to": "credit", "invoices": [{"invoice": invoice["id"]}]}
+    released = await steve.post(path, body)
+    assert (released["suspended"], released["allocated"]) == (0, 10_000)
+    assert (await steve.state(invoice))[0] == "paid"
+    ledger = await steve.ledger(invoice["customer"])
+    assert ("suspense" in ledger, "receivable" in ledger, ledger["customer_credit"]) == (False, False, -100)
+    assert await steve.book() == {"charge": 10_100}
+    await steve.refused(path, body, status=409)
+
+
+async def test_money_of_another_currency_goes_back_to_the_payer_if_a_person_says_so(steve: Company) -> None:
+    invoice = await steve.charged("tok_other_currency")
+    payment = await steve.payment(invoice)
+    path = f"/v1/payments/{payment['id']}/release"
+    await steve.refused(path, {"to": "payer", "invoices": [{"invoice": invoice["id"]}]}, status=409)
+    released = await steve.post(path, {"to": "payer"})
+    assert (released["suspended"], released["refunded"]) == (0, payment["suspended"])
+    assert await steve.state(invoice) == ("open", "stopped", "amount_mismatch")
+    book = await steve.book()
+    assert book["charge"] == -book["refund"]
+    refunds = (await steve.get("/v1/refunds", customer=invoice["customer"]))["data"]
+    assert [one["status"] for one in refunds] == ["succeeded"]

@@ -119,3 +119,32 @@ async def test_b12_a_refund_that_reopens_the_invoice_is_owed_again_and_not_colle
     assert await steve.ledger(invoice["customer"]) == expected
     assert "invoice.reopened" in await steve.events(invoice)
     assert await steve.book() == {"charge": 10_000, "refund": -2500}
+
+
+async def test_a_refund_that_the_payers_bank_returns_has_failed_and_is_credit_that_can_be_given_back_again(
+    steve: Company,
+) -> None:
+    invoice = await steve.charged("tok_ok.refund_reversed_after_3d")
+    (refund,) = (await steve.post("/v1/refunds", {"invoice": invoice["id"], "amount": 4_000}))["data"]
+    assert refund["status"] == "succeeded"
+    await steve.advance_and_hear(days=4)
+    returned = await steve.get(f"/v1/refunds/{refund['id']}")
+    assert (returned["status"], returned["needs_attention"]) == ("failed", True)
+    assert (await steve.events(refund))[-1] == "refund.failed"
+    assert (await steve.state(invoice))[0] == "paid"
+    assert (await steve.ledger(invoice["customer"]))["customer_credit"] == -4_000
+    assert (await steve.payment(invoice))["refunded"] == 0
+    (credit,) = (await steve.get("/v1/credits", customer=invoice["customer"]))["data"]
+    await steve.post("/v1/refunds", {"credit": credit["id"], "amount": 1_000})
+    assert (await steve.ledger(invoice["customer"]))["customer_credit"] == -3_000
+
+
+async def test_a_returned_refund_that_had_reopened_its_invoice_pays_it_as_credit(steve: Company) -> None:
+    invoice = await steve.charged("tok_ok.refund_reversed_after_3d")
+    body = {"invoice": invoice["id"], "amount": 4_000, "reopen": True}
+    (refund,) = (await steve.post("/v1/refunds", body))["data"]
+    assert (await steve.state(invoice))[0] == "open"
+    await steve.advance_and_hear(days=4)
+    assert (await steve.get(f"/v1/refunds/{refund['id']}"))["status"] == "failed"
+    assert (await steve.state(invoice))[0] == "paid"
+    assert "customer_credit" not in await steve.ledger(invoice["customer"])

@@ -12,6 +12,7 @@ from billsmith.actions.calls import Call, ClockMoving, Outcome, answered_before,
 from billsmith.actions.catalog_moves import carry_on_catalog_moves_of
 from billsmith.actions.context import Context
 from billsmith.actions.credits import expire_credits_of
+from billsmith.actions.money.bulk import carry_on_bulk_refunds_of
 from billsmith.actions.money.collect import collect_due_of
 from billsmith.actions.money.recovery import recover_of
 from billsmith.actions.money.refunds import refunds_due_of
@@ -43,6 +44,7 @@ DUE: tuple[Callable[[Context, Call], Awaitable[int]], ...] = (
     bill_due_of,
     hear_changes_of,
     recover_of,
+    carry_on_bulk_refunds_of,
     refunds_due_of,
     collect_due_of,
     expire_credits_of,

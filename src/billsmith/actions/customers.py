@@ -9,7 +9,7 @@ import msgspec
 from billsmith.actions.billing.customers import customer_changed_in
 from billsmith.actions.calls import Call, Outcome, carry_out
 from billsmith.actions.context import Context
-from billsmith.actions.money.collect import method_for, plan_waiting
+from billsmith.actions.money.collect import lock_family, method_for, plan_waiting
 from billsmith.actions.saving import CustomerNotFound, ExternalIdTaken, lock_standing, record_facts, save
 from billsmith.actions.subscriptions.leaving import end_all_in
 from billsmith.core.customers import (
@@ -94,6 +94,8 @@ async def update_customer(
     """
 
     async def verb(connection: Connection, cause: Cause) -> Customer:
+        if await _changes_default(connection, call.tenant, id_, change):
+            await lock_family(connection, call.tenant, id_)
         standing = await lock_standing(connection, call.tenant, id_)
         before = standing.customer
         snapshot_id = SnapshotId(context.ids.new(shard_of(id_)))
@@ -196,6 +198,14 @@ async def _named(context: Context, tenant: Tenant, texts: Iterable[str]) -> dict
             names[text] = external_id(text) or text
     found = await customer_rows.find_external_ids(context.pool, tenant.id, names.values()) if names else {}
     return {text: found[name] for text, name in names.items() if name in found}
+
+
+async def _changes_default(
+    connection: Connection, tenant: Tenant, id_: CustomerId, change: Callable[[CustomerDetails], CustomerDetails]
+) -> bool:
+    """Whether the customer as it is before it is locked would have another default method."""
+    found = (await customer_rows.get_customers(connection, tenant.id, [id_])).get(id_)
+    return found is not None and change(details_of(found)).payment_method_id != found.payment_method_id
 
 
 def _collected_anew(before: Customer, customer: Customer) -> bool:

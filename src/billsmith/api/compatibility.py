@@ -66,7 +66,7 @@ def _narrowed(where: str, before: dict[str, Any], after: dict[str, Any]) -> Iter
     if "items" in before:
         yield from _narrowed(f"{where}[]", before["items"], after.get("items", {}))
     for nth, choice in enumerate(before.get("anyOf", ())):
-        if choice not in after.get("anyOf", ()):
+        if all([*_narrowed(where, choice, now)] for now in after.get("anyOf", ())):
             yield f"{where} no longer is {choice.get('$ref') or choice.get('type') or nth}"
 
 

@@ -11,7 +11,7 @@ from structlog.contextvars import bind_contextvars
 
 from billsmith.actions.calls import Answer, Call, Outcome
 from billsmith.actions.context import Context
-from billsmith.actions.customers import resolve_customer
+from billsmith.actions.customers import get_customer, resolve_customer
 from billsmith.actions.tenants import Caller
 from billsmith.api.auth import Callers, may
 from billsmith.api.body import FieldInvalid, read_body, read_json
@@ -67,10 +67,12 @@ class Asked(msgspec.Struct, frozen=True):
         return words(self.query, "expand", choices)
 
     async def customer_in_query(self) -> CustomerId | None:
-        """The customer that a list is narrowed down to. Raises CustomerNotFound."""
+        """The customer that a list is narrowed down to. Raises CustomerNotFound, for a list of nobody is a mistake."""
         if "customer" not in self.query:
             return None
-        return await resolve_customer(self.context, self.tenant, self.query["customer"])
+        id_ = await resolve_customer(self.context, self.tenant, self.query["customer"])
+        await get_customer(self.context, self.tenant, id_)
+        return id_
 
     async def carry_out(
         self,

@@ -97,6 +97,7 @@ BODIES: dict[str, Any] = {
     "payment_method_change": {"metadata": {"source": "support"}},
     "invoice_method": {"payment_method": show_id("payment_method", id_of(11)), "make_default": True},
     "payment": {"customer": "tim", "amount": 15000, "currency": "EUR", "reference": "Transfer of 2 April"},
+    "release": {"to": "credit", "invoices": [{"invoice": show_id("invoice", id_of(5))}]},
     "allocation": {"invoices": [{"invoice": show_id("invoice", id_of(5)), "amount": 5000}]},
     "resolution": {
         "outcome": "succeeded",

@@ -41,7 +41,11 @@ class Listed(msgspec.Struct, frozen=True):
             Parameter("cursor", {"type": "string"}, "`next_cursor` of the page before."),
         ]
         if self.customer:
-            found.append(Parameter("customer", {"type": "string"}, "The id or external id of a customer."))
+            found.append(
+                Parameter(
+                    "customer", {"type": "string"}, "The id or external id of a customer; 404 where there is none."
+                )
+            )
         found += [
             Parameter(name, {"type": "string", "enum": list(values)}, f"Only those with this {name}.")
             for name, values in self.choices.items()

@@ -23,6 +23,7 @@ COMMANDS = {
     "verify": ("proof:verify", "Derive every stored figure again and name each difference."),
     "tenant": ("tenants:app", "Companies that bill with Billsmith."),
     "keys": ("keys:app", "API keys: created, listed, revoked."),
+    "secrets": ("secrets:app", "Sealed credentials, when the secret keys change."),
     "payments": ("payments:app", "Payments whose outcome nobody knows."),
     "catalog": ("catalog.commands:app", "What is sold: applied from a file, shown."),
     "clock": ("clock:app", "A sandbox's clock, moved forward."),

@@ -21,8 +21,9 @@ CollectionState = Literal[
 ]
 Direction = Literal["charge", "payout"]
 CollectionReason = Literal[
-    "auto_collect_off", "on_update", "needs_new_method", "needs_action", "awaiting_customer", "retries_used_up",
-    "never", "gateway_paused", "not_submitted", "amount_mismatch", "reopened", "held", "customer_deleted", "parked",
+    "auto_collect_off", "external_method", "on_update", "needs_new_method", "needs_action", "awaiting_customer",
+    "retries_used_up", "never", "gateway_paused", "not_submitted", "amount_mismatch", "reopened", "held",
+    "customer_deleted", "parked",
 ]  # fmt: skip
 """Why an invoice is in its collection state, where the state alone does not say."""
 LineKind = Literal["recurring", "fixed", "usage", "one_off", "proration_credit", "adjustment"]

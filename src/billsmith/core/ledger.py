@@ -41,6 +41,7 @@ PostingKind = Literal[
     "payment_allocated", "payment_credited", "payment_suspended", "payment_linked", "payment_fee",
     "payment_reversed", "suspense_released",
     "credit_noted_net", "credit_noted_tax", "refunded_net", "refunded_tax", "refund_reopened", "credit_refunded",
+    "refund_returned",
     "dispute_opened", "dispute_won", "dispute_expensed", "dispute_reopened",
     "written_off", "write_off_reversed", "net_voided", "tax_voided", "payout_voided", "negative_total_voided",
     "payout_paid", "payout_bounced",

@@ -112,6 +112,12 @@ async def has_children(connection: Connection, customer: Customer) -> bool:
     return bool(await connection.fetchval(_SQL["has_children"], *key))
 
 
+async def waiting_children(connection: Connection, tenant_id: TenantId, parent_id: CustomerId) -> list[CustomerId]:
+    """The children that have no method of their own and owe something, in the order of their ids."""
+    rows = await connection.fetch(_SQL["waiting_children"], tenant_id, shard_of(parent_id), parent_id)
+    return [CustomerId(row["id"]) for row in rows]
+
+
 async def find_number_prefix(connection: Connection, customer: Customer) -> CustomerId | None:
     """Another customer whose numbers begin like this one's."""
     found = await connection.fetchval(

@@ -5,7 +5,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import asyncpg
 
 from billsmith.errors import Refused
-from billsmith.store.pool import connect_as_owner
+from billsmith.store.pool import connect_as_owner, outage_named
 
 
 class DatabaseNotMade(Refused):
@@ -38,3 +38,16 @@ async def _execute(server_url: str, statement: str) -> None:
 
 def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
+
+
+async def refresh_statistics(url: str) -> None:
+    """Let the server count invoices anew and plan by it; one that counts already, or for its owner only, is left alone.
+
+    The server does so by itself, but a minute late. Raises DatabaseUnavailable, DatabaseTooOld.
+    """
+    connection = await connect_as_owner(url)
+    try:
+        with outage_named():
+            await connection.execute("ANALYZE (SKIP_LOCKED) invoices")
+    finally:
+        await connection.close()

@@ -484,7 +484,7 @@ CREATE INDEX attempts_of_payment ON attempts (shard, payment_id, id);           
 CREATE INDEX attempts_due ON attempts (next_check_at) WHERE next_check_at IS NOT NULL;           -- wake-up
 CREATE INDEX attempts_unknown ON attempts (tenant_id, id DESC) WHERE status = 'unknown';         -- what needs a person
 CREATE INDEX attempts_gateway_id ON attempts (tenant_id, gateway_account_id, gateway_id) WHERE gateway_id IS NOT NULL;  -- what a webhook is about
-CREATE INDEX attempts_of_method ON attempts (shard, payment_method_id, created_at) WHERE payment_method_id IS NOT NULL;  -- tries in the networks' window
+CREATE INDEX attempts_of_method ON attempts (shard, payment_method_id, created_at) WHERE payment_method_id IS NOT NULL;  -- what is under way with a method
 
 -- What of an attempt is meant for which invoice. `live`: money may still move; never two at once for one invoice.
 CREATE TABLE attempt_invoices (

@@ -12,6 +12,7 @@ from billsmith.actions import advance, diary
 from billsmith.actions.advance import CLOCK_HELD_FOR, ClockStuck, move_clock
 from billsmith.actions.calls import ClockMoving
 from billsmith.actions.context import Context
+from billsmith.actions.money import bulk
 from billsmith.actions.money.collect import collect_due_of
 from billsmith.actions.money.refunds import RefundTarget, get_refund, refund
 from billsmith.clock import FixedClock
@@ -281,3 +282,14 @@ async def test_a_gateway_that_can_not_be_asked_does_not_hold_up_the_clock(sandbo
     )
     await go_to(stage, STARTS_AT + 40 * DAY)
     assert "credit.expired" in await told(stage.context, stage.call.tenant)
+
+
+async def test_a_bulk_refund_that_was_asked_for_is_carried_out_on_the_way(sandbox_stage: Stage) -> None:
+    stage = sandbox_stage
+    documents = [(await charged(stage, "tok_ok"))[1] for _ in range(3)]
+    asked = (await bulk.start_bulk_refund(stage.context, stage.call, bulk.RefundFilter(), "outage")).fresh
+    await go_to(stage, STARTS_AT + DAY)
+    found = await bulk.get_operation(stage.context, stage.call.tenant, asked.operation.id)
+    assert found.operation.status == "completed"
+    assert [(one.status, one.items) for one in found.counts] == [("done", len(documents))]
+    assert await stage.moved() == {"charge": 30_000, "refund": -30_000}

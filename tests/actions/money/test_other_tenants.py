@@ -130,6 +130,7 @@ REFUSED: dict[str, Act] = {
     "payments.record_payment (invoice)": lambda c, call, it: payments.record_payment(
         c, call, NewPayment(it.own, 100, invoices=(Wanted(it.invoice),))
     ),
+    "orphans.release_suspense": lambda c, call, it: orphans.release_suspense(c, call, it.payment, "credit"),
     "payments.allocate_payment": lambda c, call, it: payments.allocate_payment(
         c, call, it.payment, [Wanted(it.invoice)]
     ),
@@ -204,9 +205,11 @@ NAMING_NOTHING = {
     "collect.make_default", "collect.read_document", "collect.begin_scheduled", "collect.begun_document",
     "collect.charge_in_steps", "disputes.note_disputes", "hearsay.look_into_gateway_events", "hearsay.look_into",
     "orphans.suspend", "webhooks.receive_webhook", "webhooks.look_into_received", "webhooks.pull_changes",
-    "webhooks.pull_account", "payments.read_payment", "refunds.begin_refunds", "refunds.refunds_due",
-    "refunds.refunds_due_of", "refunds.send_these", "refunds.read_refunds", "corrections.previewed_or_done",
+    "webhooks.pull_account", "payments.read_payment", "payments.link_payment", "payments.read_wanted",
+    "refunds.begin_refunds", "refunds.refunds_due", "refunds.refunds_due_of",
+    "refunds.send_these", "refunds.read_refunds", "corrections.previewed_or_done",
     "corrections.lock_invoice", "bulk.preview_bulk_refund", "bulk.start_bulk_refund", "bulk.carry_on_bulk_refunds",
+    "bulk.carry_on_bulk_refunds_of", "collect.lock_family",
 }  # fmt: skip
 
 

@@ -324,6 +324,24 @@ async def test_a_charge_that_did_go_through_before_the_void_is_given_back(now: S
     assert sum((await now.moved()).values()) == 0
 
 
+async def test_when_an_invoice_is_voided_what_was_cut_off_is_asked_about_at_once(now: Stage, clock: FixedClock) -> None:
+    _, document = await charged(now, "tok_lost_reply_after")
+    clock.at += LEASE
+    answered = (await void_invoice(now.context, now.call, document.invoice.id, rebill=False)).fresh
+    assert answered.invoice.status == "void"
+    await refunds_due_of(now.context, of_worker(now))
+    assert sum((await now.moved()).values()) == 0
+
+
+async def test_what_was_never_sent_is_not_sent_because_somebody_voids_it(now: Stage, clock: FixedClock) -> None:
+    document = await owed(now, "tok_ok")
+    await begun_and_killed(now, document)
+    clock.at += LEASE
+    await void_invoice(now.context, now.call, document.invoice.id, rebill=False)
+    assert (await state(now, document))[0] == "void"
+    assert await now.moved() == {}
+
+
 @pytest.mark.parametrize("words", ["refund_lost_reply_after", "refund_lost_reply_before", "refund_pending_2d_succeed"])
 async def test_a_refund_that_was_cut_off_is_given_back_once(now: Stage, clock: FixedClock, words: str) -> None:
     _, document = await charged(now, f"tok_ok.{words}")

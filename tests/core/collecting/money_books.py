@@ -197,7 +197,8 @@ class MoneyBooks(Books):
                 decision = row_changed(Decision(self.standing()), ended(attempt, result, LATER, None))
                 decision = payment_reversed(decision, self.paid(self.rows[attempt.payment_id]), TODAY, LATER)
             else:
-                paying = replace(self.paying(attempt), tries_in_window=tries)
+                paying = self.paying(attempt)
+                paying = replace(paying, tries_in_window=dict.fromkeys(paying.invoices, tries))
                 decision = recorded(
                     self.standing(), paying, result, LATER, None, self.fresh, not_submitted=not_submitted
                 )

@@ -134,12 +134,12 @@ async def record(
     return sum([await in_halves(ids, note, park) for ids in rounds])
 
 
-async def ask(context: Context, sending: Sending, clock_holder: UUID | None = None) -> Heard:
+async def ask(context: Context, sending: Sending, clock_holder: UUID | None = None, *, resend: bool = True) -> Heard:
     """What became of an attempt, as the gateway knows it: by its id or ours, else by sending the same once more.
 
     Before the lease has passed only what is found counts. A resend has the same key and body, is made only while the
     gateway remembers the key, and once only where the gateway is certain that it never saw the first. With a newer
-    wish (a void) it is given up instead.
+    wish (a void) it is given up instead; without `resend` as well.
     """
     attempt = sending.attempt
     pace = context.pacing.of(sending.account.id, sending.account.settings)
@@ -167,7 +167,7 @@ async def ask(context: Context, sending: Sending, clock_holder: UUID | None = No
         return Heard(found)
     if attempt.status not in ("sent", "unknown") or context.clock.wall() < attempt.lease_until:
         return Heard()
-    may_resend = context.clock.wall() < attempt.sent_at + window and not (found.certain and attempt.checks)
+    may_resend = resend and context.clock.wall() < attempt.sent_at + window and not (found.certain and attempt.checks)
     if may_resend and (again := await _resent(context, sending, clock_holder, found.certain)):
         return again
     return Heard(not_submitted=True, version=attempt.version) if found.certain else _silence(context, attempt)

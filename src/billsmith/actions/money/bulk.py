@@ -125,6 +125,15 @@ async def carry_on_bulk_refunds(context: Context) -> int:
     return done
 
 
+async def carry_on_bulk_refunds_of(context: Context, call: Call) -> int:
+    """Work on some items of one tenant's operations while its clock is moved; how many items.
+
+    Whoever else had one leased has found the clock moving, or does before its next item.
+    """
+    running = await operation_rows.running_operations(context.pool, call.tenant.id, (KIND,))
+    return sum([await _carry_on(context, call.tenant, one.id, call.clock_holder) for one in running])
+
+
 async def cancel_operation(context: Context, call: Call, id_: UUID) -> Outcome[OperationInFull]:
     """Stop an operation: what is done stays done, the rest is left. Raises OperationNotFound, OperationEnded."""
 
@@ -155,7 +164,7 @@ async def list_items(
     return await operation_rows.list_items(context.pool, tenant.id, id_, status, after, limit)
 
 
-async def _carry_on(context: Context, tenant: Tenant, id_: OperationId) -> int:
+async def _carry_on(context: Context, tenant: Tenant, id_: OperationId, clock_holder: UUID | None = None) -> int:
     """Work on the next items. Each has a key of its own, so that one that was cut off is not refunded twice."""
     operation = (await _in_full(context.pool, tenant, id_)).operation
     asked = operation.input or {}
@@ -164,24 +173,31 @@ async def _carry_on(context: Context, tenant: Tenant, id_: OperationId) -> int:
         until = context.clock.wall() + LEASE
         if not await operation_rows.extend_lease(context.pool, tenant.id, id_, until):
             return 0  # cancelled meanwhile
-        became = await _refund_item(context, tenant, id_, asked, item)
+        became = await _refund_item(context, tenant, id_, asked, item, clock_holder)
         if became is None:
             return 0  # somebody else is at it still, or the clock is moving: when the lease has passed
         await operation_rows.end_item(context.pool, tenant.id, id_, item.item_id, *became)
     if len(items) < ITEMS_AT_ONCE:
-        await _complete(context, tenant, id_)
+        await _complete(context, tenant, id_, clock_holder)
     else:
         await operation_rows.extend_lease(context.pool, tenant.id, id_, context.clock.wall())  # anybody may go on
     return len(items)
 
 
 async def _refund_item(
-    context: Context, tenant: Tenant, id_: OperationId, asked: dict[str, Any], item: OperationItem
+    context: Context,
+    tenant: Tenant,
+    id_: OperationId,
+    asked: dict[str, Any],
+    item: OperationItem,
+    clock_holder: UUID | None,
 ) -> tuple[str, dict[str, Any]] | None:
     told = show_id("operation", id_)
     key = f"{told}:{show_id('invoice', item.item_id)}"
     request_id = show_id("request", context.ids.new(shard_of(tenant.id)))
-    call = Call(tenant, asked.get("actor", "worker"), request_id, asked.get("reason"), Keyed(key, key.encode(), _reply))
+    keyed = Keyed(key, key.encode(), _reply)
+    actor, reason = asked.get("actor", "worker"), asked.get("reason")
+    call = Call(tenant, actor, request_id, reason, keyed, clock_holder=clock_holder)
     try:
         outcome = await refund(
             context, call, RefundTarget(invoice_id=InvoiceId(item.item_id)), NewRefund(reason=asked.get("reason"))
@@ -200,7 +216,7 @@ def _reply(refunds: list[Refund]) -> Answer:
     return Answer(201, msgspec.json.encode([show_id("refund", one.id) for one in refunds]))
 
 
-async def _complete(context: Context, tenant: Tenant, id_: OperationId) -> None:
+async def _complete(context: Context, tenant: Tenant, id_: OperationId, clock_holder: UUID | None) -> None:
     request_id = show_id("request", context.ids.new(shard_of(tenant.id)))
 
     async def verb(connection: Connection, cause: Cause) -> None:
@@ -212,7 +228,7 @@ async def _complete(context: Context, tenant: Tenant, id_: OperationId) -> None:
         told = {"id": show_id("operation", id_), "kind": KIND, "items": counts}
         await record_facts(connection, context, cause, [Fact("operation.completed", id_, 2, told, None)])
 
-    await carry_out(context, Call(tenant, "worker", request_id), verb)
+    await carry_out(context, Call(tenant, "worker", request_id, clock_holder=clock_holder), verb)
 
 
 async def _items(connection: Any, tenant: Tenant, wanted: RefundFilter) -> list[OperationItem]:

@@ -85,6 +85,9 @@ async def give_method(context: Context, call: Call, id_: UUID, method_id: UUID, 
     """
 
     async def begin(connection: Connection, cause: Cause) -> Begun[Document]:
+        if default:
+            found = await read_document(connection, call.tenant, id_)
+            await lock_family(connection, call.tenant, found.invoice.customer_id)
         standing, invoice = await _lock(connection, call.tenant, id_)
         method = await method_for(connection, call.tenant, standing, method_id)
         decision = method_given(Decision(standing), invoice, method, cause.caused_at)
@@ -110,16 +113,32 @@ async def hold_invoice(context: Context, call: Call, id_: UUID) -> Outcome[Docum
     return await carry_out(context, call, verb)
 
 
+async def lock_family(connection: Connection, tenant: Tenant, id_: CustomerId) -> None:
+    """Lock a customer together with the children it may have to pay for, in the house's order: before its default."""
+    children = await customer_rows.waiting_children(connection, tenant.id, id_)
+    if children:
+        await customer_rows.lock_customers(connection, tenant.id, [id_, *children])
+
+
 async def plan_waiting(connection: Connection, context: Context, cause: Cause, standing: Standing) -> None:
     """The customer of this standing has another default, or is collected again: what waited for that is due now.
 
-    It is planned here and charged by the next sweep.
+    What its children owe, too, where they have no method of their own. It is planned here and charged by the next
+    sweep.
     """
     tenant, customer = standing.tenant, standing.customer
-    owed = (await invoice_rows.owed_invoices(connection, tenant.id, [customer.id])).get(customer.id, [])
-    decision = default_given(Decision(standing), owed, cause.caused_at)
-    if decision.invoices:
-        await save(connection, context, cause, {customer.id: standing}, [decision], {})
+    children = await customer_rows.waiting_children(connection, tenant.id, customer.id)
+    standings = {customer.id: standing}
+    if children:
+        standings |= await lock_standings(connection, tenant, children)
+    owed = await invoice_rows.owed_invoices(connection, tenant.id, standings)
+    decisions = [
+        default_given(Decision(one), owed.get(id_, []), cause.caused_at)
+        for id_, one in standings.items()
+        if one.customer.payment_method_id is None or id_ == customer.id
+    ]
+    if decisions := [decision for decision in decisions if decision.invoices]:
+        await save(connection, context, cause, standings, decisions, {})
 
 
 async def begin_charges(
@@ -383,6 +402,12 @@ def _groups(invoices: Iterable[Invoice]) -> list[list[Invoice]]:
     return list(groups.values())
 
 
+class PaidByHand(NotCollectable):
+    """The payment method is one that no gateway charges: somebody says when the money has come."""
+
+    code = "paid_by_hand"
+
+
 class GatewayResting(Unavailable):
     """The gateway could not be reached, or asked for patience: nothing is sent to it for a while."""
 
@@ -392,6 +417,8 @@ class GatewayResting(Unavailable):
 def _problem(
     context: Context, method: PaymentMethod | None, accounts: dict[Any, GatewayAccount], *, asked: bool
 ) -> BillsmithError | None:
+    if method is not None and method.kind == "external":
+        return PaidByHand("this is paid by hand: record the payment when it has come", pointer="/payment_method")
     if method is None or method.status != "active":
         state = "missing" if method is None else method.status
         return PaymentMethodNotFound(f"the payment method is {state}", pointer="/payment_method")
@@ -411,6 +438,12 @@ def _replanned(decision: Decision, group: Sequence[Invoice], problem: BillsmithE
     for invoice in group:
         plan: dict[str, Any]
         match problem:
+            case PaidByHand():
+                plan = {
+                    "collection_state": "no_method",
+                    "collection_reason": "external_method",
+                    "next_collect_at": None,
+                }
             case GatewayAccountUnusable():
                 plan = {"collection_state": "scheduled", "collection_reason": "gateway_paused"}
             case GatewayResting():

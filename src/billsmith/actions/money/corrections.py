@@ -8,18 +8,19 @@ from uuid import UUID
 import msgspec
 from msgspec.structs import replace
 
-from billsmith.actions.calls import Begun, Call, Outcome, carry_out, previewed_or_done
+from billsmith.actions.calls import Begun, Call, Outcome, carry_out, carry_out_in_steps, previewed_or_done
 from billsmith.actions.context import Context
 from billsmith.actions.money.attempts import Sending
 from billsmith.actions.money.collect import begin_charges, begun_document, charge_in_steps, read_document
 from billsmith.actions.money.loading import load_corrected, load_voidable
+from billsmith.actions.money.recovery import recover_first
 from billsmith.actions.saving import Lines, lock_standing, record_facts, save
 from billsmith.core.correcting.credit_notes import credited, note_lines
 from billsmith.core.correcting.voiding import void_asked
 from billsmith.core.correcting.write_offs import write_off_undone, written_off
 from billsmith.core.customers import today_of
 from billsmith.core.decisions import Decision, Standing, invoice_changed
-from billsmith.core.ids import CreditId, CreditNoteId, InvoiceId, WriteOffId, shard_of, show_id
+from billsmith.core.ids import CreditId, CreditNoteId, InvoiceId, WriteOffId, find_id, shard_of, show_id
 from billsmith.core.invoices import Adjustment, Document, Invoice, InvoiceDetails
 from billsmith.core.invoicing import details_of, drafted, finalise, new_draft
 from billsmith.core.payments.corrections import CorrectionInvalid, CorrectionRefused, WriteOff
@@ -120,7 +121,8 @@ async def void_invoice(
 ) -> Outcome[Document]:
     """Void an invoice, or, with a charge under way, as soon as that has ended. Raises CorrectionRefused.
 
-    That invoice alone: nothing else of the customer is touched.
+    That invoice alone: nothing else of the customer is touched. A charge that was cut off is asked about at once: money
+    that came goes back, what was never sent is not sent.
     """
 
     async def verb(connection: Connection, cause: Cause) -> Document:
@@ -128,7 +130,20 @@ async def void_invoice(
         await _void(connection, context, cause, standing, invoice, rebill=rebill)
         return await read_document(connection, call.tenant, invoice_id)
 
-    return await previewed_or_done(context, call, verb, preview=preview)
+    async def begin(connection: Connection, cause: Cause) -> Begun[Document]:
+        document = await verb(connection, cause)
+        waits = document.invoice.collection_state == "void_pending"
+        return Begun(document, show_id("invoice", invoice_id), (invoice_id,) if waits else ())
+
+    async def go_on(begun: Begun[Document]) -> None:
+        await recover_first(context, call, invoice_ids=begun.later)
+
+    async def reread(connection: Connection, subject: str) -> Document:
+        return await read_document(connection, call.tenant, find_id("invoice", subject))
+
+    if preview:
+        return await previewed_or_done(context, call, verb, preview=True)
+    return await carry_out_in_steps(context, call, begin, go_on=go_on, reread=reread)
 
 
 async def revise_invoice(context: Context, call: Call, invoice_id: UUID) -> Outcome[Revised]:
@@ -158,6 +173,7 @@ async def revise_invoice(context: Context, call: Call, invoice_id: UUID) -> Outc
             await read_document(connection, call.tenant, kept.id),
         )
 
+    await recover_first(context, call, invoice_ids=[invoice_id], resend=False)
     return await carry_out(context, call, verb)
 
 

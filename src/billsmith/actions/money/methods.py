@@ -10,7 +10,7 @@ from billsmith.actions.calls import Call, Outcome, answered_before, carry_out
 from billsmith.actions.context import Context
 from billsmith.actions.money.accounts import account_to_use, get_account
 from billsmith.actions.money.attempts import opened_account
-from billsmith.actions.money.collect import PaymentMethodNotFound, make_default
+from billsmith.actions.money.collect import PaymentMethodNotFound, lock_family, make_default
 from billsmith.actions.saving import CustomerNotFound, lock_standing, record_facts, save
 from billsmith.core.collecting.detaching import method_gone
 from billsmith.core.customers import not_deleted
@@ -83,6 +83,8 @@ async def add_method(context: Context, call: Call, given: NewMethod) -> Outcome[
     _usable(details)
 
     async def verb(connection: Connection, cause: Cause) -> PaymentMethod:
+        if given.make_default:
+            await lock_family(connection, call.tenant, given.customer_id)
         standing = await _lock_customer(connection, call.tenant, given.customer_id)
         await _not_there_yet(connection, standing, account, details.token)
         method = _described(_blank(context, standing, account, notes, cause), details, cause.caused_at)

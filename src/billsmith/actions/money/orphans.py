@@ -1,22 +1,30 @@
-"""Money of a gateway's objects that are not ours: suspended as nobody's, until a person says whose it is."""
+"""Money that belongs to nobody: of a gateway's objects that are not ours, or another amount than was asked.
 
+It stands in suspense until a person says whose it is.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
 from uuid import UUID
 
 from msgspec.structs import replace
 
-from billsmith.actions.calls import Call, Outcome, carry_out
+from billsmith.actions.calls import Begun, Call, Outcome, carry_out, carry_out_in_steps
 from billsmith.actions.context import Context
-from billsmith.actions.money.attempts import new_ids
-from billsmith.actions.money.payments import PaymentInFull, read_payment
-from billsmith.actions.saving import lock_standing, save
-from billsmith.core.collecting.outcomes import credited_rest
+from billsmith.actions.money.attempts import new_ids, send_and_record
+from billsmith.actions.money.loading import load_refundable
+from billsmith.actions.money.payments import PaymentInFull, Wanted, link_payment, read_payment, read_wanted
+from billsmith.actions.money.refunds import begin_refunds
+from billsmith.actions.saving import lock_standing, lock_standings, save
+from billsmith.core.collecting.outcomes import credited_rest, suspense_released
 from billsmith.core.collecting.plans import new_payment_figures
+from billsmith.core.collecting.refunding import NewRefund, refund_asked
 from billsmith.core.customers import not_deleted, today_of
 from billsmith.core.decisions import Decision, draw_available, row_changed
-from billsmith.core.ids import CustomerId, PaymentId, TransferId, shard_of, show_id
+from billsmith.core.ids import CreditId, CustomerId, PaymentId, RefundId, TransferId, find_id, shard_of, show_id
 from billsmith.core.ledger import CASH, SUSPENSE, Posting
 from billsmith.core.payments.events import StoredEvent
-from billsmith.core.payments.payment import Payment
+from billsmith.core.payments.payment import AllocationRefused, Payment
 from billsmith.core.payments.results import OperationKind, OperationResult, OperationStatus
 from billsmith.core.tenants import Tenant
 from billsmith.core.time_zones import local_day
@@ -106,6 +114,40 @@ async def assign_orphan(
     return await carry_out(context, call, verb)
 
 
+async def release_suspense(
+    context: Context, call: Call, payment_id: UUID, to: Literal["credit", "payer"], wanted: Sequence[Wanted] = ()
+) -> Outcome[PaymentInFull]:
+    """Decide about a payment's money in suspense: it is the customer's, or goes back to the payer.
+
+    The customer's is set against the `wanted` invoices, the rest is credit, drawn as any credit. Raises
+    PaymentNotFound, InvoiceNotFound, AllocationRefused, RefundRefused; then nothing is stored.
+    """
+
+    async def begin(connection: Connection, cause: Cause) -> Begun[PaymentInFull]:
+        if to == "payer" and wanted:
+            raise AllocationRefused("what goes back to the payer pays for nothing", pointer="/invoices")
+        await read_wanted(connection, call.tenant, wanted)
+        payment, credit_id = await _suspense_released(connection, context, call.tenant, cause, payment_id)
+        sendings = []
+        if to == "payer":
+            refund_id = await _refund_asked(connection, context, call.tenant, cause, payment, credit_id)
+            sendings = await begin_refunds(connection, context, cause, call.tenant, [refund_id])
+        if wanted:
+            await link_payment(connection, context, cause, call.tenant, payment_id, wanted)
+        if to == "credit":
+            await _rest_drawn(connection, context, call.tenant, cause, payment)
+        now = await read_payment(connection, call.tenant, payment_id)
+        return Begun(now, show_id("payment", payment_id), tuple(sendings))
+
+    async def go_on(begun: Begun[PaymentInFull]) -> None:
+        await send_and_record(context, replace(call, keyed=None), begun.later)
+
+    async def reread(connection: Connection, subject: str) -> PaymentInFull:
+        return await read_payment(connection, call.tenant, find_id("payment", subject))
+
+    return await carry_out_in_steps(context, call, begin, go_on=go_on, reread=reread)
+
+
 def moved_minor(kind: OperationKind | None, result: OperationResult) -> int | None:
     """What an object has moved by now: to us, or (below zero) away from us; None: nobody can tell.
 
@@ -183,3 +225,40 @@ def _said_of(event: StoredEvent, result: OperationResult, moved: int | None) -> 
         return f"an operation of no known kind that is {result.status}; what it moved is not in the ledger"
     kind = "an operation" if event.operation_kind is None else f"a {event.operation_kind}"
     return f"{kind} that is not ours and is {result.status}"
+
+
+async def _suspense_released(
+    connection: Connection, context: Context, tenant: Tenant, cause: Cause, payment_id: UUID
+) -> tuple[Payment, CreditId]:
+    first = (await read_payment(connection, tenant, payment_id)).payment
+    standing = await lock_standing(connection, tenant, first.customer_id)
+    payment = (await read_payment(connection, tenant, payment_id)).payment
+    on = today_of(standing.customer, cause.caused_at)
+    fresh = new_ids(context, first.customer_id)
+    decision, payment, credit_id = suspense_released(Decision(standing), payment, on, cause.caused_at, fresh)
+    payment = replace(payment, version=payment.version + 1)
+    decision = row_changed(decision, payment, "payment.updated")
+    await save(connection, context, cause, {standing.customer.id: standing}, [decision], {})
+    return payment, credit_id
+
+
+async def _refund_asked(
+    connection: Connection, context: Context, tenant: Tenant, cause: Cause, payment: Payment, credit_id: CreditId
+) -> RefundId:
+    standing = await lock_standing(connection, tenant, payment.customer_id)
+    refundable = await load_refundable(connection, tenant, payment_id=PaymentId(payment.id), credit_id=credit_id)
+    refund_id = RefundId(context.ids.new(shard_of(payment.customer_id)))
+    asked = NewRefund(reason="it matched nothing that was asked")
+    decision = refund_asked(Decision(standing), refundable, asked, refund_id, cause.caused_at)
+    await save(connection, context, cause, {standing.customer.id: standing}, [decision], {})
+    return refund_id
+
+
+async def _rest_drawn(connection: Connection, context: Context, tenant: Tenant, cause: Cause, payment: Payment) -> None:
+    """What is left of it is credit as any other."""
+    id_ = payment.customer_id
+    standings = await lock_standings(connection, tenant, [id_], [id_])
+    on = today_of(standings[id_].customer, cause.caused_at)
+    decision = draw_available(Decision(standings[id_]), cause.caused_at, on, on=standings[id_].owed)
+    if decision.invoices:
+        await save(connection, context, cause, standings, [decision], {})

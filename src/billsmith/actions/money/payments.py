@@ -22,7 +22,7 @@ from billsmith.core.currencies import minor_digits
 from billsmith.core.customers import external_id, not_deleted, today_of
 from billsmith.core.decisions import Decision, credit_changed, draw_available, row_changed, with_credit
 from billsmith.core.ids import CreditId, CustomerId, InvoiceId, PaymentId, shard_of, show_id
-from billsmith.core.invoices import Invoice
+from billsmith.core.invoices import Document, Invoice
 from billsmith.core.ledger import CUSTOMER_CREDIT, Balance, Posting
 from billsmith.core.money import within_limits
 from billsmith.core.payments.corrections import WriteOff
@@ -131,21 +131,25 @@ async def allocate_payment(
     """
 
     async def verb(connection: Connection, cause: Cause) -> PaymentInFull:
-        payment = (await read_payment(connection, call.tenant, payment_id)).payment
-        documents = await invoice_rows.get_documents(
-            connection, call.tenant.id, [one.invoice_id for one in wanted], lines=False
-        )
-        _all_found(wanted, documents)
-        owners = {payment.customer_id, *(one.invoice.customer_id for one in documents.values())}
-        standings = await lock_standings(connection, call.tenant, owners, owners)
-        payment = (await read_payment(connection, call.tenant, payment_id)).payment
-        locked = await invoice_rows.lock_invoices(connection, call.tenant.id, documents)
-        books = _Books(dict(standings))
-        await _link(connection, context, call.tenant, books, payment, locked, wanted, cause)
-        await save(connection, context, cause, standings, books.all(), {})
+        await link_payment(connection, context, cause, call.tenant, payment_id, wanted)
         return await read_payment(connection, call.tenant, payment_id)
 
     return await carry_out(context, call, verb)
+
+
+async def link_payment(
+    connection: Connection, context: Context, cause: Cause, tenant: Tenant, payment_id: UUID, wanted: Sequence[Wanted]
+) -> None:
+    """The step of a verb that sets credit which this payment became against invoices. Raises as `allocate_payment`."""
+    payment = (await read_payment(connection, tenant, payment_id)).payment
+    documents = await read_wanted(connection, tenant, wanted)
+    owners = {payment.customer_id, *(one.invoice.customer_id for one in documents.values())}
+    standings = await lock_standings(connection, tenant, owners, owners)
+    payment = (await read_payment(connection, tenant, payment_id)).payment
+    locked = await invoice_rows.lock_invoices(connection, tenant.id, documents)
+    books = _Books(dict(standings))
+    await _link(connection, context, tenant, books, payment, locked, wanted, cause)
+    await save(connection, context, cause, standings, books.all(), {})
 
 
 async def reverse_payment(context: Context, call: Call, payment_id: UUID) -> Outcome[PaymentInFull]:
@@ -232,6 +236,13 @@ async def read_payment(connection: Any, tenant: Tenant, id_: UUID) -> PaymentInF
     allocations = await payment_rows.get_allocations(connection, tenant.id, [id_])
     attempts = await payment_rows.attempts_of_payments(connection, tenant.id, [id_])
     return PaymentInFull(found[id_], tuple(allocations), tuple(attempts))
+
+
+async def read_wanted(connection: Connection, tenant: Tenant, wanted: Sequence[Wanted]) -> dict[UUID, Document]:
+    """The invoices that are meant, not locked, without lines. Raises InvoiceNotFound, AllocationRefused."""
+    documents = await invoice_rows.get_documents(connection, tenant.id, [one.invoice_id for one in wanted], lines=False)
+    _all_found(wanted, documents)
+    return documents
 
 
 class _Books:

@@ -13,7 +13,7 @@ from billsmith.actions.money.loading import by_invoice_id, load_paid, load_refun
 from billsmith.actions.saving import lock_standings, save
 from billsmith.core.collecting.asking import next_look
 from billsmith.core.collecting.outcomes import Paying, ended, may_change, recorded
-from billsmith.core.collecting.refunding import refund_failed, refund_succeeded
+from billsmith.core.collecting.refunding import refund_failed, refund_returned, refund_succeeded
 from billsmith.core.collecting.reopening import payment_reversed
 from billsmith.core.correcting.voiding import Voidable
 from billsmith.core.decisions import Decision, Standing, row_changed
@@ -115,7 +115,7 @@ async def _decide(
     fresh = new_ids(context, attempt.customer_id)
     if result.status is OperationStatus.REVERSED and attempt.status == "succeeded":
         if attempt.kind is OperationKind.REFUND:
-            return await _refund_came_back(connection, standing, attempt, result, at)
+            return await _refund_came_back(connection, standing, attempt, result, at, fresh)
         paid = await load_paid(connection, standing.tenant, attempt.payment_id)
         decision = row_changed(Decision(standing), ended(attempt, result, at, None))
         return payment_reversed(decision, paid, local_day(at, standing.customer.time_zone), at)
@@ -161,13 +161,23 @@ async def _decide_refund(
 
 
 async def _refund_came_back(
-    connection: Connection, standing: Standing, attempt: Attempt, result: OperationResult, at: datetime
+    connection: Connection,
+    standing: Standing,
+    attempt: Attempt,
+    result: OperationResult,
+    at: datetime,
+    fresh: Iterator[UUID],
 ) -> Decision:
-    """The payer's bank would not have the money that was given back: it is with us, and somebody has to decide."""
+    """The payer's bank would not have the money that was given back: it is with us, and we owe it to the customer."""
     assert attempt.refund_id is not None
-    refund = (await payment_rows.get_refunds(connection, standing.tenant.id, [attempt.refund_id]))[attempt.refund_id]
-    flagged = replace(refund, needs_attention=True, version=refund.version + 1)
-    return row_changed(row_changed(Decision(standing), ended(attempt, result, at, None)), flagged)
+    tenant_id = standing.tenant.id
+    refund = (await payment_rows.get_refunds(connection, tenant_id, [attempt.refund_id]))[attempt.refund_id]
+    payment = (await payment_rows.get_payments(connection, tenant_id, [attempt.payment_id]))[attempt.payment_id]
+    decision = row_changed(Decision(standing), ended(attempt, result, at, None))
+    if refund.status != "succeeded":
+        return decision
+    on = local_day(at, standing.customer.time_zone)
+    return refund_returned(decision, payment, refund, result.decline, on, at, fresh)
 
 
 def _to_be_sent_again(refund: Refund, at: datetime, *, paused: bool) -> Refund:
@@ -197,13 +207,14 @@ class Touched(msgspec.Struct, frozen=True):
     allocations: dict[PaymentId, tuple[Allocation, ...]]
     write_offs: dict[InvoiceId, tuple[WriteOff, ...]]
     voidables: dict[InvoiceId, Voidable]
-    tries: dict[PaymentMethodId, int]
+    tries: dict[tuple[InvoiceId, PaymentMethodId], int]
 
     def paying(self, attempt: Attempt) -> Paying:
         """The part that one attempt may touch."""
         shares = tuple(self.shares.get(attempt.id, ()))
         ids = [share.invoice_id for share in shares]
-        tries = 1 if attempt.payment_method_id is None else self.tries.get(attempt.payment_method_id, 1)
+        method_id = attempt.payment_method_id
+        tries = {} if method_id is None else {id_: self.tries.get((id_, method_id), 1) for id_ in ids}
         return Paying(
             self.payments[attempt.payment_id],
             attempt,
@@ -241,9 +252,9 @@ async def _load_touched(
         for invoice in invoices.values()
         if invoice.collection_state == "void_pending"
     }
-    failed = [attempt for attempt in moving if not _succeeded(heard[attempt.id])]
-    methods = {method_id for attempt in failed if (method_id := attempt.payment_method_id) is not None}
-    tries = await payment_rows.count_tries(connection, tenant.id, methods, at - NETWORK_WINDOW) if methods else {}
+    failed = [attempt.id for attempt in moving if not _succeeded(heard[attempt.id])]
+    tried = {share.invoice_id for id_ in failed for share in shares.get(id_, ())}
+    tries = await payment_rows.count_tries(connection, tenant.id, tried, at - NETWORK_WINDOW) if tried else {}
     return Touched(payments, shares, invoices, allocations, write_offs, voidables, tries)
 
 

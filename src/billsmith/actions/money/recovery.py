@@ -57,7 +57,12 @@ async def recover_of(context: Context, call: Call) -> int:
 
 
 async def recover_first(
-    context: Context, call: Call, *, invoice_ids: Sequence[UUID] = (), payment_ids: Sequence[UUID] = ()
+    context: Context,
+    call: Call,
+    *,
+    invoice_ids: Sequence[UUID] = (),
+    payment_ids: Sequence[UUID] = (),
+    resend: bool = True,
 ) -> None:
     """Before more is done to invoices or payments: what is unknown of them, or was cut off, is asked about now."""
     tenant_id = call.tenant.id
@@ -69,16 +74,16 @@ async def recover_first(
     open_ = [one for one in found if one.status in ("sent", "unknown") and one.lease_until <= wall]
     if open_:
         due = [Due(tenant_id, one.customer_id, one.id, wall) for one in open_]
-        await recover(context, replace(call, keyed=None), due)
+        await recover(context, replace(call, keyed=None), due, resend=resend)
 
 
-async def recover(context: Context, call: Call, due: Sequence[Due]) -> int:
+async def recover(context: Context, call: Call, due: Sequence[Due], *, resend: bool = True) -> int:
     """Ask the gateways about attempts of one tenant, and record what is heard; how many changed."""
     changed = 0
     for start in range(0, len(due), BATCH):
         ids = [one.id for one in due[start : start + BATCH]]
         loaded = [one for one in await load_sendings(context.pool, context, call.tenant, ids) if one.attempt.is_live]
-        answers = await asyncio.gather(*(ask(context, sending, call.clock_holder) for sending in loaded))
+        answers = await asyncio.gather(*(ask(context, sending, call.clock_holder, resend=resend) for sending in loaded))
         heard = {sending.attempt.id: answer for sending, answer in zip(loaded, answers, strict=True)}
         changed += await record(context, call, heard)
         await _ask_later(context, call, loaded, heard)

@@ -3,13 +3,19 @@
 from starlette.responses import Response
 
 from billsmith.actions.customers import resolve_customer
-from billsmith.actions.money import payments, refunds
+from billsmith.actions.money import orphans, payments, refunds
 from billsmith.actions.money.payments import PaymentInFull
 from billsmith.actions.money_objects import PaymentObject, RefundObject, payment_object, refund_object
 from billsmith.api.endpoints import Asked, Endpoint, answer
 from billsmith.api.filters import Listed
 from billsmith.api.paging import Cursor, Page, page_of
-from billsmith.api.schemas.money import PaymentToAllocate, PaymentToRecord, RefundToMake, wanted
+from billsmith.api.schemas.money import (
+    PaymentToAllocate,
+    PaymentToRecord,
+    RefundToMake,
+    SuspenseToRelease,
+    wanted,
+)
 from billsmith.core.payments.payment import PaymentStatus
 from billsmith.core.payments.refunds import Refund, RefundStatus
 from billsmith.core.tenants import Scope
@@ -60,6 +66,15 @@ async def allocate(asked: Asked) -> Response:
     given: PaymentToAllocate = asked.body
     id_, invoices = asked.id("payment"), wanted(given.invoices)
     return await asked.carry_out(lambda call: payments.allocate_payment(asked.context, call, id_, invoices), _in_full)
+
+
+async def release(asked: Asked) -> Response:
+    """Decide about a payment's money in suspense."""
+    given: SuspenseToRelease = asked.body
+    id_, invoices = asked.id("payment"), wanted(given.invoices)
+    return await asked.carry_out(
+        lambda call: orphans.release_suspense(asked.context, call, id_, given.to, invoices), _in_full
+    )
 
 
 async def reverse(asked: Asked) -> Response:
@@ -122,6 +137,12 @@ ENDPOINTS = (
         description="Sets what is left of it, which was credit meanwhile, against invoices made later.", run=allocate,
         scope=Scope.WRITE, moves_money=True, body=PaymentToAllocate, example="allocation", answers=PaymentObject,
         problems=(404, 409),
+    ),
+    Endpoint(
+        method="POST", path=PAYMENT + "/release", name="releaseSuspense", summary="Release money in suspense",
+        description="Money of another amount or currency than asked is the customer's, or goes back to the payer.",
+        run=release, scope=Scope.WRITE, moves_money=True, body=SuspenseToRelease, example="release",
+        answers=PaymentObject, problems=(404, 409),
     ),
     Endpoint(
         method="POST", path=PAYMENT + "/reverse", name="reversePayment", summary="Reverse an external payment",

@@ -3,6 +3,7 @@
 from starlette.responses import Response
 
 from billsmith.actions import transfers
+from billsmith.actions.invoices import get_invoice
 from billsmith.actions.objects import TransferObject, transfer_object
 from billsmith.api.endpoints import Asked, Endpoint, answer
 from billsmith.api.filters import Listed, limit_of
@@ -12,13 +13,19 @@ from billsmith.core.ids import find_id
 from billsmith.core.tenants import Scope
 
 LISTED = Listed(customer=True)
-PARAMETERS = (*LISTED.parameters(), Parameter("invoice", {"type": "string"}, "The id of an invoice."))
+PARAMETERS = (
+    *LISTED.parameters(),
+    Parameter("invoice", {"type": "string"}, "The id of an invoice; 404 where there is none."),
+)
 
 
 async def list_(asked: Asked) -> Response:
     """The ledger's transfers of one customer or one invoice, newest first."""
     customer_id = await asked.customer_in_query()
-    invoice_id = find_id("invoice", asked.query["invoice"]) if "invoice" in asked.query else None
+    invoice_id = None
+    if "invoice" in asked.query:
+        invoice_id = find_id("invoice", asked.query["invoice"])
+        await get_invoice(asked.context, asked.tenant, invoice_id)
     if customer_id is None and invoice_id is None:
         raise parameter_invalid("invoice", "name an invoice or a customer: there is no list of all transfers")
     limit = limit_of(asked.query)

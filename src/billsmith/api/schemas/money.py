@@ -62,6 +62,13 @@ class PaymentToAllocate(Struct, frozen=True, gc=False, kw_only=True, forbid_unkn
     invoices: list[InvoiceToPay]
 
 
+class SuspenseToRelease(Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True):
+    """Whose a payment's money in suspense is: the customer's (`credit`), first for `invoices`; or it goes back."""
+
+    to: Literal["credit", "payer"]
+    invoices: list[InvoiceToPay] = []
+
+
 class LineToGiveBack(Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True):
     """A part of one line, tax included."""
 

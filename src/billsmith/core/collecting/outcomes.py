@@ -51,8 +51,8 @@ class Paying(msgspec.Struct, frozen=True, gc=False):
     write_offs: Mapping[InvoiceId, tuple[WriteOff, ...]] = {}
     voidables: Mapping[InvoiceId, Voidable] = {}
     """Of those invoices that are to be voided when the attempt ends."""
-    tries_in_window: int = 1
-    """Calls with this method in the last 30 days, this one too."""
+    tries_in_window: Mapping[InvoiceId, int] = {}
+    """Calls for each invoice with this method in the last 30 days, this one too; what is not there: this one only."""
 
 
 def may_change(attempt: Attempt, status: OperationStatus) -> bool:
@@ -162,6 +162,27 @@ def credited_rest(
     )
     decision = with_credit(decision, credit, [posting])
     return decision, replace(payment, credited_minor=payment.credited_minor + amount_minor), credit_id
+
+
+def suspense_released(
+    decision: Decision, payment: Payment, on: date, at: datetime, fresh: Iterator[UUID]
+) -> tuple[Decision, Payment, CreditId]:
+    """A person says that a payment's money in suspense is its customer's: credit. The version is the caller's to raise.
+
+    Raises AllocationRefused where there is none.
+    """
+    amount = payment.suspended_minor
+    if payment.status != "succeeded" or payment.direction != "charge" or not amount:
+        raise AllocationRefused("nothing of this payment is in suspense")
+    credit_id = CreditId(next(fresh))
+    credit = new_credit(
+        credit_id, payment.tenant_id, payment.customer_id, "payment", payment.currency, amount, on, at,
+        payment_id=payment.id,
+    )  # fmt: skip
+    posting = _posting("suspense_released", SUSPENSE, CUSTOMER_CREDIT, amount, payment, on)
+    decision = with_credit(decision, credit, [replace(posting, credit_id=credit_id)])
+    released = replace(payment, suspended_minor=0, credited_minor=payment.credited_minor + amount)
+    return decision, released, credit_id
 
 
 def _succeeded(
@@ -352,7 +373,8 @@ def _planned_again(
     fresh: Iterator[UUID],
 ) -> Decision:
     standing, attempt = decision.standing, paying.attempt
-    planned = failed_plan(standing, invoice, attempt.payment_method_id, decline, paying.tries_in_window, at)
+    tries = paying.tries_in_window.get(invoice.id, 1)
+    planned = failed_plan(standing, invoice, attempt.payment_method_id, decline, tries, at)
     planned = replace(planned, version=invoice.version + 1)
     decision = invoice_changed(decision, planned, "invoice.payment_failed")
     from_policy = planned.collection_reason == "retries_used_up"

@@ -26,7 +26,7 @@ from billsmith.core.ledger import CUSTOMER_CREDIT, SUSPENSE, Posting
 from billsmith.core.payments.corrections import CreditNoteLine
 from billsmith.core.payments.payment import Payment
 from billsmith.core.payments.refunds import LineAmount, Refund, RefundInvalid, RefundRefused
-from billsmith.core.payments.results import Decline
+from billsmith.core.payments.results import Decline, DeclineBucket
 from billsmith.core.text import DESCRIPTION_LENGTH, block_of_text, metadata
 from billsmith.core.time_zones import local_day
 
@@ -152,6 +152,49 @@ def refund_failed(
     decision = credit_changed(decision, free, "credit.released", [])
     on = local_day(at, decision.standing.customer.time_zone)
     return draw_available(decision, at, on, on=decision.standing.owed)
+
+
+def refund_returned(
+    decision: Decision,
+    payment: Payment,
+    refund: Refund,
+    decline: Decline | None,
+    on: date,
+    at: datetime,
+    fresh: Iterator[UUID],
+) -> Decision:
+    """A bank returned what a refund had given back: it failed after all, and its amount is the customer's credit.
+
+    What it corrected stays corrected: we owe the customer the money that could not be delivered. An invoice that it had
+    reopened may draw that credit.
+    """
+    credit_id = CreditId(next(fresh))
+    amount = refund.amount_minor
+    credit = new_credit(
+        credit_id, refund.tenant_id, refund.customer_id, "payment", refund.currency, amount, on, at,
+        payment_id=payment.id, reason="a refund that came back",
+    )  # fmt: skip
+    posting = Posting(
+        "refund_returned", payment.account, CUSTOMER_CREDIT, amount, refund.currency, on,
+        credit_id=credit_id, payment_id=payment.id, refund_id=refund.id,
+    )  # fmt: skip
+    decision = with_credit(decision, credit, [posting])
+    payment = replace(
+        payment,
+        refunded_minor=payment.refunded_minor - amount,
+        credited_minor=payment.credited_minor + amount,
+        version=payment.version + 1,
+    )
+    failed = replace(
+        refund, status="failed", decline=decline or _RETURNED, needs_attention=True, version=refund.version + 1
+    )
+    decision = row_changed(row_changed(decision, payment, "payment.updated"), failed, "refund.failed")
+    return draw_available(decision, at, on, on=decision.standing.owed)
+
+
+_RETURNED = Decline(
+    DeclineBucket.RETRY_LATER, "returned", "Your bank returned the refund.", "the bank returned what was given back"
+)
 
 
 def _most(refundable: Refundable, *, reopen: bool) -> int:

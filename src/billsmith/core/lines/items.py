@@ -2,6 +2,9 @@
 
 from collections.abc import Sequence
 from decimal import Decimal
+from functools import lru_cache
+
+import msgspec
 
 from billsmith.core.currencies import minor_digits
 from billsmith.core.discounts import Discount, discount_on
@@ -91,21 +94,41 @@ def total_of(lines: Sequence[Line]) -> tuple[int, int, int]:
     return within_limits(net, "/items"), within_limits(tax, "/items"), within_limits(net + tax, "/items")
 
 
+class _Pointers(msgspec.Struct, frozen=True, gc=False):
+    """Where an item and its fields stand, to be named if one is wrong."""
+
+    item: str
+    name: str
+    category: str
+    unit: str
+    volume: str
+    quantity: str
+    unit_price: str
+    amount: str
+
+
+@lru_cache(maxsize=1024)
+def _pointers(position: int) -> _Pointers:
+    """Kept: they are made for every line, and hardly ever needed."""
+    item = f"/items/{position}"
+    return _Pointers(item, *(f"{item}/{field}" for field in _Pointers.__struct_fields__[1:]))
+
+
 def _amount(item: Item, currency: str, position: int) -> int | None:
     """What the item comes to before discount, or None if only the rest can tell."""
-    pointer = f"/items/{position}"
+    at = _pointers(position)
     if item.quantity is not None:
-        _check_decimal(item.quantity, f"{pointer}/quantity")
+        _check_decimal(item.quantity, at.quantity)
     if item.unit_price is None:
-        return None if item.amount_minor is None else within_limits(item.amount_minor, f"{pointer}/amount")
-    _check_decimal(item.unit_price, f"{pointer}/unit_price")
+        return None if item.amount_minor is None else within_limits(item.amount_minor, at.amount)
+    _check_decimal(item.unit_price, at.unit_price)
     quantity = _ONE if item.quantity is None else item.quantity
-    computed = price_times(quantity, item.unit_price, currency, f"{pointer}/unit_price")
+    computed = price_times(quantity, item.unit_price, currency, at.unit_price)
     if item.amount_minor is not None and item.amount_minor != computed:
         raise AmountMismatch(
             f"quantity × unit price is {show_amount(computed, currency)},"
             f" the amount given {show_amount(item.amount_minor, currency)}",
-            pointer=f"{pointer}/amount",
+            pointer=at.amount,
         )
     return computed
 
@@ -156,19 +179,19 @@ def _tax(item: Item) -> Tax:
 
 
 def _line(item: Item, position: int, base: tuple[int, int], tax_minor: int, zone: str) -> Line:
-    pointer = f"/items/{position}"
+    at = _pointers(position)
     amount, discount = base
     tax, given = item.tax, item.discount or Discount()
     net = amount - discount - tax_minor if tax is not None and tax.inclusive else amount - discount
-    span = None if item.period is None else _span(item.period, pointer)
+    span = None if item.period is None else _span(item.period, at.item)
     return Line(
         "one_off",
-        block_of_text(item.name, DESCRIPTION_LENGTH, f"{pointer}/name"),
-        _word(item.category, f"{pointer}/category"),
+        block_of_text(item.name, DESCRIPTION_LENGTH, at.name),
+        _word(item.category, at.category),
         item.quantity,
-        _word(item.unit, f"{pointer}/unit"),
+        _word(item.unit, at.unit),
         item.unit_price,
-        _word(item.volume, f"{pointer}/volume"),
+        _word(item.volume, at.volume),
         amount,
         discount,
         given.percent,
@@ -176,7 +199,7 @@ def _line(item: Item, position: int, base: tuple[int, int], tax_minor: int, zone
         tax is not None and tax.inclusive,
         net,
         tax_minor,
-        within_limits(net + tax_minor, pointer),
+        within_limits(net + tax_minor, at.item),
         None if span is None else span.start_on,
         None if span is None else span.end_on,
         None if span is None else zone,

@@ -58,7 +58,7 @@ def checked_policy(policy: CollectionPolicy, pointer: str = "/collection_policy"
 def retry_at(policy: CollectionPolicy, tries: int, tries_in_window: int, at: datetime) -> datetime | None:
     """When to try again after `tries` counted tries, the last of them at `at`; None: no more.
 
-    `tries_in_window` are all calls to the card's network in the last 30 days, this one too.
+    `tries_in_window` are all calls for this debt with this card in the last 30 days, this one too.
     """
     if policy.mode == "on_update" or tries > len(policy.retry_after_days) or tries_in_window >= policy.most_tries:
         return None

@@ -136,11 +136,11 @@ async def attempts_of_invoice(
 
 
 async def count_tries(
-    connection: Connection | Pool, tenant_id: TenantId, method_ids: Iterable[PaymentMethodId], since: datetime
-) -> dict[PaymentMethodId, int]:
-    """How often each of these methods was charged since then."""
-    rows = await connection.fetch(_ATTEMPTS["count_tries"], tenant_id, *split_ids(method_ids), since)
-    return {row["payment_method_id"]: row["tries"] for row in rows}
+    connection: Connection | Pool, tenant_id: TenantId, invoice_ids: Iterable[InvoiceId], since: datetime
+) -> dict[tuple[InvoiceId, PaymentMethodId], int]:
+    """How often each of these invoices was charged since then, by the method it was charged with."""
+    rows = await connection.fetch(_ATTEMPTS["count_tries"], tenant_id, *split_ids(invoice_ids), since)
+    return {(row["invoice_id"], row["payment_method_id"]): row["tries"] for row in rows}
 
 
 async def count_undecided(connection: Connection | Pool) -> dict[str, int]:

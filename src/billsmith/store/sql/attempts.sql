@@ -53,11 +53,14 @@ WHERE tenant_id = $1 AND live;
 SELECT attempt_id FROM attempt_invoices WHERE tenant_id = $1 AND shard = $2 AND invoice_id = $3 ORDER BY attempt_id;
 
 -- name: count_tries
--- Calls with a payment method since an instant: what the card networks count. A failure without a decline never reached them.
-SELECT payment_method_id, count(*) AS tries FROM unnest($2::smallint[], $3::uuid[]) AS wanted (shard, method)
-JOIN attempts ON attempts.shard = wanted.shard AND payment_method_id = wanted.method
-WHERE tenant_id = $1 AND created_at >= $4 AND kind = 'charge' AND NOT (status = 'failed' AND decline IS NULL)
-GROUP BY payment_method_id;
+-- Calls for an invoice with a payment method since an instant: what the card networks count. A failure without a decline
+-- never reached them.
+SELECT invoice_id, payment_method_id, count(*) AS tries FROM unnest($2::smallint[], $3::uuid[]) AS wanted (shard, invoice)
+JOIN attempt_invoices AS shares ON shares.tenant_id = $1 AND shares.shard = wanted.shard AND shares.invoice_id = wanted.invoice
+JOIN attempts ON attempts.shard = shares.shard AND attempts.id = shares.attempt_id
+WHERE attempts.tenant_id = $1 AND created_at >= $4 AND kind = 'charge' AND payment_method_id IS NOT NULL
+    AND NOT (status = 'failed' AND decline IS NULL)
+GROUP BY invoice_id, payment_method_id;
 
 -- name: cut_off
 -- across tenants: attempts to ask the gateway about, of everybody: a call that was cut off does not wait for a sandbox's clock

@@ -43,6 +43,13 @@ DELETE FROM customer_external_ids WHERE tenant_id = $1 AND external_id = $2 AND 
 -- name: has_children
 SELECT EXISTS (SELECT FROM customers WHERE tenant_id = $1 AND shard = $2 AND parent_id = $3 AND deleted_at IS NULL);
 
+-- name: waiting_children
+-- Living children without a method of their own that owe something: what a parent who pays may be charged for.
+SELECT customers.id FROM customers
+WHERE tenant_id = $1 AND shard = $2 AND parent_id = $3 AND deleted_at IS NULL AND payment_method_id IS NULL
+    AND EXISTS (SELECT FROM invoices WHERE invoices.tenant_id = $1 AND invoices.shard = $2 AND customer_id = customers.id AND status = 'open')
+ORDER BY customers.id;
+
 -- name: find_number_prefix
 SELECT id FROM customers WHERE tenant_id = $1 AND number_prefix = $2 AND id <> $3 LIMIT 1;
 

@@ -8,7 +8,7 @@ WITH moved AS (
     SELECT tenant_id, shard, credit_id,
         sum(CASE 'customer_credit' WHEN credit THEN amount_minor WHEN debit THEN -amount_minor ELSE 0 END) FILTER (WHERE kind IN (
             'negative_total', 'credit_granted', 'payment_credited', 'credit_noted_net', 'credit_noted_tax', 'refunded_net', 'refunded_tax',
-            'suspense_released')) AS amount,
+            'suspense_released', 'refund_returned')) AS amount,
         sum(CASE kind WHEN 'credit_returned' THEN -amount_minor ELSE amount_minor END)
             FILTER (WHERE kind IN ('credit_drawn', 'payment_linked', 'credit_returned')) AS drawn,
         sum(amount_minor) FILTER (WHERE kind = 'credit_expired') AS expired,

@@ -8,7 +8,7 @@ WITH moved AS (
         sum(CASE WHEN debit IN ('receivable', 'payout_cost') THEN amount_minor ELSE -amount_minor END)
             FILTER (WHERE kind IN ('net_billed', 'tax_billed', 'payout_billed')) AS total,
         sum(CASE WHEN credit = 'receivable' OR debit = 'payable' THEN amount_minor WHEN debit = 'receivable' OR credit = 'payable' THEN -amount_minor
-            ELSE 0 END) FILTER (WHERE kind IN ('payment_allocated', 'payment_linked', 'suspense_released', 'payment_reversed', 'refund_reopened',
+            ELSE 0 END) FILTER (WHERE kind IN ('payment_allocated', 'payment_linked', 'payment_reversed', 'refund_reopened',
             'dispute_reopened', 'payout_paid', 'payout_bounced')) AS paid,
         sum(CASE credit WHEN 'receivable' THEN amount_minor ELSE -amount_minor END)
             FILTER (WHERE kind IN ('credit_drawn', 'credit_returned')) AS credit_applied,

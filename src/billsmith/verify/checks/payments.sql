@@ -7,12 +7,12 @@ WITH moved AS (
     SELECT tenant_id, shard, payment_id, count(*) AS transfers,
         sum(cash) FILTER (WHERE kind IN ('payment_allocated', 'payment_credited', 'payment_suspended', 'payout_paid')) AS came,
         -sum(cash) FILTER (WHERE kind = 'payment_fee') AS fee,
-        -sum(owed) FILTER (WHERE kind IN ('payment_allocated', 'payment_linked', 'suspense_released', 'payment_reversed', 'refund_reopened',
+        -sum(owed) FILTER (WHERE kind IN ('payment_allocated', 'payment_linked', 'payment_reversed', 'refund_reopened',
             'dispute_reopened', 'payout_paid', 'payout_bounced')) AS allocated,
-        -sum(unspent) FILTER (WHERE kind IN ('payment_credited', 'suspense_released')) AS credited,
+        -sum(unspent) FILTER (WHERE kind IN ('payment_credited', 'suspense_released', 'refund_returned')) AS credited,
         -sum(held) AS suspended,
         -sum(cash + unspent) FILTER (WHERE kind IN ('refunded_net', 'refunded_tax')) AS noted,
-        -sum(cash) FILTER (WHERE kind IN ('refund_reopened', 'credit_refunded')) AS refunded,
+        -sum(cash) FILTER (WHERE kind IN ('refund_reopened', 'credit_refunded', 'refund_returned')) AS refunded,
         sum(disputed) AS disputed,
         -sum(disputed) FILTER (WHERE kind IN ('dispute_expensed', 'dispute_reopened')) AS lost,
         -sum(cash) FILTER (WHERE kind IN ('payment_reversed', 'payout_bounced')) AS reversed
@@ -71,7 +71,7 @@ WHERE ($1::uuid IS NULL OR payments.tenant_id = $1) AND holds IS NOT TRUE;
 -- What a payment pays of an invoice is the sum of their transfers; all its allocations are what is allocated of it.
 WITH moved AS (
     SELECT tenant_id, shard, payment_id, invoice_id,
-        sum(amount_minor) FILTER (WHERE kind IN ('payment_allocated', 'payment_linked', 'suspense_released', 'payout_paid')) AS amount,
+        sum(amount_minor) FILTER (WHERE kind IN ('payment_allocated', 'payment_linked', 'payout_paid')) AS amount,
         sum(amount_minor) FILTER (WHERE kind IN ('payment_reversed', 'refund_reopened', 'dispute_reopened', 'payout_bounced')) AS released
     FROM transfers
     WHERE payment_id IS NOT NULL AND invoice_id IS NOT NULL AND ($1::uuid IS NULL OR tenant_id = $1)
