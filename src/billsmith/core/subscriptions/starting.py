@@ -9,7 +9,7 @@ from decimal import Decimal
 import msgspec
 from msgspec.structs import replace
 
-from billsmith.core.catalog.plans import ANY_CURRENCY, Plan, PlanVersion, version_on
+from billsmith.core.catalog.plans import ANY_CURRENCY, Plan, PlanVersion, ProductKind, version_on
 from billsmith.core.catalog.rules import (
     BillAlignment,
     Catalog,
@@ -149,11 +149,47 @@ def created(
         aligned_on = altered.group.lead.subscription.starts_on
     check_phases(version, aligned_on, starts_on)
     entitled_at = _entitled_at(asked, starts_on, customer, at)
-    row = Subscription(
-        id=ids.subscription_id,
+    group_id = altered.group.lead.subscription.group_id if kind == "add_on" else ids.group_id
+    row = _row(asked, customer, ids.subscription_id, group_id, kind, version, currency, starts_on, at)
+    first = Change(
+        1,
+        "created",
+        entitled_at,
+        starts_on,
+        plan_version_id=version.id,
+        aligned_on=aligned_on,
+        bill_alignment=billed_on or bill_alignment(catalog.rules, sold, version.phases[0].kind),
+        quantity=asked.quantity,
+        prices=asked.prices,
+        bill_cycle_day=asked.bill_cycle_day,
+        made_at=at,
+    )
+    changes = (
+        first,
+        *_end_asked(asked, version, aligned_on, starts_on, customer),
+        *_pending_there(altered.group),
+    )
+    group = replace(altered.group, versions={**altered.group.versions, version.id: version})
+    return joined(replace(altered, group=group), row, changes)
+
+
+def _row(
+    asked: NewSubscription,
+    customer: Customer,
+    subscription_id: SubscriptionId,
+    group_id: GroupId,
+    kind: ProductKind,
+    version: PlanVersion,
+    currency: str,
+    starts_on: date,
+    at: datetime,
+) -> Subscription:
+    """The row before its start; its state is read from its timeline."""
+    return Subscription(
+        id=subscription_id,
         tenant_id=customer.tenant_id,
         customer_id=customer.id,
-        group_id=altered.group.lead.subscription.group_id if kind == "add_on" else ids.group_id,
+        group_id=group_id,
         external_id=asked.external_id,
         product_kind=kind,
         status="pending",
@@ -173,22 +209,6 @@ def created(
         version=1,
         created_at=at,
     )
-    first = Change(
-        1,
-        "created",
-        entitled_at,
-        starts_on,
-        plan_version_id=version.id,
-        aligned_on=aligned_on,
-        bill_alignment=billed_on or bill_alignment(catalog.rules, sold, version.phases[0].kind),
-        quantity=asked.quantity,
-        prices=asked.prices,
-        bill_cycle_day=asked.bill_cycle_day,
-        made_at=at,
-    )
-    changes = (first, *_end_asked(asked, version, aligned_on, starts_on, customer), *_pending_of_base(altered.group))
-    group = replace(altered.group, versions={**altered.group.versions, version.id: version})
-    return joined(replace(altered, group=group), row, changes)
 
 
 def joined(altered: Altered, row: Subscription, changes: tuple[Change, ...]) -> Altered:
@@ -343,7 +363,7 @@ def _after_periods(periods: int, version: PlanVersion, aligned_on: date, starts_
     )
 
 
-def _pending_of_base(group: Group) -> tuple[Change, ...]:
+def _pending_there(group: Group) -> tuple[Change, ...]:
     """The end and the pauses that are scheduled for the base hold for an add-on that joins it."""
     if not group.members:
         return ()
