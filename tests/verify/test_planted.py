@@ -6,10 +6,11 @@ from billsmith.verify import read_checks, verify
 from tests.invariants import INVARIANTS, UNCHANGED, check, finalised
 from tests.verify.conftest import Owner
 from tests.verify.planted import HOUSE, OPEN, Planted
+from tests.verify.planted_catalog import CATALOG
 from tests.verify.planted_money import MONEY
 from tests.verify.world import World
 
-PLANTED = [*HOUSE, *MONEY]
+PLANTED = [*HOUSE, *MONEY, *CATALOG]
 
 # Whole numbers that are no figures of ours.
 NOT_FIGURES = {

@@ -7,6 +7,7 @@ from decimal import Decimal
 from msgspec.structs import replace
 
 from billsmith.actions.calls import Call
+from billsmith.actions.catalog import apply_catalog
 from billsmith.actions.context import Context
 from billsmith.actions.credits import delete_credit, expire_credits, grant_credit
 from billsmith.actions.customers import create_customer, delete_customer, update_customer
@@ -23,6 +24,7 @@ from billsmith.actions.invoices import (
 )
 from billsmith.actions.tenants import create_key, create_tenant, revoke_key
 from billsmith.clock import FixedClock
+from billsmith.core.catalog.given import catalog_given
 from billsmith.core.credits import NewCredit
 from billsmith.core.customers import Customer, CustomerDetails
 from billsmith.core.discounts import Discount
@@ -30,6 +32,7 @@ from billsmith.core.invoices import Adjustment, Document, InvoiceDetails, Item
 from billsmith.core.periods import Period
 from billsmith.core.taxes import Tax
 from billsmith.core.tenants import NewTenant, Scope, Tenant, TenantSettings
+from tests.core.catalog.made import HOSTING, hosting, put
 from tests.verify.money_world import move_money
 
 VAT = Tax(Decimal(19))
@@ -52,6 +55,7 @@ async def build(context: Context, clock: FixedClock) -> World:
     for tenant in (first, second):
         call = Call(tenant, "test", "req_world", "to be proven")
         await _keys(context, call)
+        await _sell(context, call)
         ada = await _customer(context, call, "Ada", external_id="ada")
         await _many_invoices(context, call, ada)
         await _credit(context, call, clock)
@@ -71,6 +75,13 @@ async def charge(context: Context, call: Call, customer: Customer, *items: Item,
 
 async def _customer(context: Context, call: Call, name: str, **details: object) -> Customer:
     return (await create_customer(context, call, CustomerDetails(name, **details))).fresh  # type: ignore[arg-type]
+
+
+async def _sell(context: Context, call: Call) -> None:
+    """A catalogue, in which one plan has two versions."""
+    dearer = put(hosting(), "plans.backup.phases.0.charges.0.prices.EUR", "2")
+    for document in (HOSTING, dearer):
+        await apply_catalog(context, call, catalog_given(document))
 
 
 async def _keys(context: Context, call: Call) -> None:
