@@ -15,6 +15,7 @@ from tests.cases.scenarios.reading import Books, read_books
 from tests.cases.scenarios.subscription_figures import subscriptions_differ
 from tests.cases.scenarios.values import Expectation, NotYet, Scenario, Step, Unreadable, scenario_of
 from tests.cases.scenarios.world import World, open_world
+from tests.invariants import check
 
 DRIVERS = money_steps.DRIVERS | subscription_steps.DRIVERS | previews.DRIVERS
 AT_ONCE = 4
@@ -48,6 +49,7 @@ async def play(context: Context, raw: dict[str, Any]) -> Verdict:
         world = await open_world(context, scenario.id, scenario.steps[0].at.instant, scenario.config)
         await subscription_steps.load_catalogs(world, scenario)
         found = await _played(world, scenario)
+        found += [f"invariant: {breach}" for breach in await check(context.pool, world.call.tenant.id)]
     except NotYet as error:
         return Verdict(raw["id"], "skipped", (str(error),))
     except Unreadable as error:
