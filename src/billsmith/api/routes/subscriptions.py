@@ -1,6 +1,7 @@
 """/v1/subscriptions"""
 
 from collections.abc import Awaitable, Callable
+from typing import get_args
 
 from msgspec.structs import replace
 from starlette.responses import Response
@@ -39,7 +40,7 @@ PATH = "/v1/subscriptions"
 ONE = PATH + "/{id}"
 
 LISTED = Listed(
-    choices={"status": SubscriptionStatus.__args__},  # type: ignore[attr-defined]
+    choices={"status": get_args(SubscriptionStatus)},
     texts=("plan", "group", "currency", "external_id"),
     instants=("created_at",),
     customer=True,
