@@ -11,7 +11,6 @@ from fractions import Fraction
 import msgspec
 from msgspec.structs import replace
 
-from billsmith.core.billing.bill_days import bill_day_of, sets_customers_day
 from billsmith.core.billing.differences import Billed, Missing, Owed, Superfluous, differences, last_day_paid_for
 from billsmith.core.billing.entries import (
     Covered,
@@ -20,9 +19,7 @@ from billsmith.core.billing.entries import (
     cycle_of,
     exact_amount,
     quantity_of,
-    recurring,
     starting_fixed,
-    unit_price,
     whole_amount,
 )
 from billsmith.core.catalog.plans import Charge
@@ -30,6 +27,7 @@ from billsmith.core.cycles.pieces import Cycle, Piece, next_due_on, pieces
 from billsmith.core.cycles.proration import ALL, Share
 from billsmith.core.money import round_half_away
 from billsmith.core.periods import Period
+from billsmith.core.subscriptions.bill_days import bill_day_of, recurring, sets_customers_day, unit_price
 from billsmith.core.subscriptions.stretches import Stretch
 from billsmith.core.subscriptions.subscription import Subscription
 from billsmith.core.subscriptions.timeline import Versions
