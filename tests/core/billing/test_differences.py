@@ -162,8 +162,8 @@ def test_of_two_lines_for_the_same_days_one_was_corrected_to_nothing_and_the_oth
     ],
     ids=[
         "given back partly beyond it", "given back beyond it", "given back twice", "given back backwards",
-        "more than it", "less than nothing", "credited more than it", "on the other side of zero", "no days", "backwards",
-        "there twice", "a day there twice", "within another",
+        "more than it", "less than nothing", "credited more than it", "on the other side of zero", "no days",
+        "backwards", "there twice", "a day there twice", "within another",
     ],
 )  # fmt: skip
 def test_lines_that_can_not_have_come_about_are_refused(there: list[Billed]):
