@@ -144,7 +144,7 @@ def _part(amount: Fraction, line: Owed | Billed, days: Period) -> int:
         return round_half_away(amount)
     part, whole = days_between(days), days_between(line.period)
     if line.fixed_months and days_in_fixed_months(line.period) > 0:
-        part, whole = max(0, days_in_fixed_months(days)), days_in_fixed_months(line.period)
+        part, whole = days_in_fixed_months(days), days_in_fixed_months(line.period)
     return round_half_away(amount * part / whole)
 
 
