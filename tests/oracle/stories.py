@@ -1,6 +1,5 @@
 """Random stories: what is asked when, told to the software and to the oracle alike."""
 
-from collections.abc import Callable
 from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -8,12 +7,11 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from billsmith.core.subscriptions.cancelling import Cancel, cancelled
-from billsmith.core.subscriptions.changing import PlanChange, bill_day_changed, plan_changed, quantity_changed
-from billsmith.core.subscriptions.group import Altered
-from billsmith.core.subscriptions.pausing import Pause, paused, resumed
+from billsmith.actions.subscriptions.asking import Asked, BillDayChange, QuantityChange, Resume, Undo, decided
+from billsmith.core.subscriptions.cancelling import Cancel
+from billsmith.core.subscriptions.changing import PlanChange
+from billsmith.core.subscriptions.pausing import Pause
 from billsmith.core.subscriptions.starting import NewSubscription
-from billsmith.core.subscriptions.undoing import undone
 from billsmith.errors import BillsmithError
 from tests.oracle.asked import ADD_ONS, PLANS, Entry, Subscribed
 from tests.oracle.days import Oracle
@@ -66,11 +64,20 @@ def stories(draw: st.DrawFn, most_steps: int = 8) -> dict[str, Any]:
     }
 
 
-class Told:
-    """A story told to both sides."""
+Done = NewSubscription | Asked | date
+"""What was carried out: started, asked of the nth one, or a run by a day."""
 
-    def __init__(self, story: dict[str, Any]) -> None:
+
+class Told:
+    """A story told to both sides; `did` is what the software carried out of it, and when.
+
+    On a clock, runs come by themselves on every day on which something is due, and with everything that is asked.
+    """
+
+    def __init__(self, story: dict[str, Any], *, on_clock: bool = False) -> None:
         self.today: date = story["start"]
+        self.on_clock = on_clock
+        self.did: list[tuple[date, int, Done]] = []
         self.engine = Engine(story["customers_day"])
         self.number = 0
         begins_on = self.today + timedelta(days=story["begins"])
@@ -78,14 +85,31 @@ class Told:
             story["plan"], Decimal(story["quantity"]), starts_on=begins_on, bill_cycle_day=story["own_day"]
         )
         self.engine.subscribe(self.today, asked)
+        self.did.append((self.today, 0, asked))
         first = Entry("plan", begins_on, 0, story["plan"], begins_on, Fraction(story["quantity"]), (), story["own_day"])
         length = sum((wait for wait, _ in story["steps"]), 0)
         until = max(begins_on, self.today) + timedelta(days=length) + HORIZON
         self.oracle = Oracle([Subscribed(begins_on, [first])], story["customers_day"], until)
 
+        if on_clock:
+            self.run(self.today)
+
     def tell(self, wait: int, step: tuple[Any, ...]) -> None:
-        self.today += timedelta(days=wait)
+        self.wait(timedelta(days=wait))
+        before = len(self.did)
         getattr(self, f"_{step[0]}")(*step[1:])
+        if self.on_clock and len(self.did) > before:
+            self.run(self.today)
+
+    def wait(self, days: timedelta) -> None:
+        """On a clock with the runs that are due on the way."""
+        self.today += days
+        while self.on_clock:
+            due = [one.subscription.next_bill_on for one in self.engine.there.members]
+            on = min((on for on in due if on is not None and on <= self.today), default=None)
+            if on is None:
+                return
+            self.run(on)
 
     def run(self, until_on: date) -> None:
         self.engine.run(until_on)
@@ -100,17 +124,19 @@ class Told:
 
     def _run(self, days: int) -> None:
         self.run(self.today + timedelta(days=days))
+        self.did.append((self.today, 0, self.today + timedelta(days=days)))
 
-    def _run_ahead(self, days: int) -> None:
-        self.run(self.today + timedelta(days=days))
+    _run_ahead = _run
 
     def _add_on(self, plan: str, quantity: str) -> None:
         if len(self.oracle.subscribed) > 1:
             return
+        asked = NewSubscription(plan, Decimal(quantity))
         try:
-            self.engine.subscribe(self.today, NewSubscription(plan, Decimal(quantity)))
+            self.engine.subscribe(self.today, asked)
         except BillsmithError:
             return
+        self.did.append((self.today, 1, asked))
         base = self.oracle.subscribed[0]
         on = max(self.today, base.starts_on)
         entries = [Entry("plan", on, self._next(), plan, base.starts_on, Fraction(quantity))]
@@ -131,7 +157,7 @@ class Told:
             plan, quantity and Decimal(quantity), own, day, self._when(when),
             alignment="change_of_plan" if anew else "start_of_subscription",
         )  # fmt: skip
-        if not self._did(lambda group: plan_changed(group, self.engine.id_of(nth), asked)):
+        if not self._did(nth, asked):
             return
         counted_from = on if anew else of.starts_on
         new = Entry("plan", on, self._next(), plan, counted_from, quantity and Fraction(quantity), prices, day)
@@ -143,8 +169,7 @@ class Told:
         if self._of(nth) is None:
             return
         on = self._day(nth, when)
-        wanted = Decimal(quantity)
-        if self._did(lambda group: quantity_changed(group, self.engine.id_of(nth), wanted, self._when(when))):
+        if self._did(nth, QuantityChange(Decimal(quantity), self._when(when))):
             self._put(nth, Entry("quantity", on, self._next(), quantity=Fraction(quantity)))
 
     def _bill_day(self, nth: int, day: int, days: int | None) -> None:
@@ -155,7 +180,7 @@ class Told:
         on = max(asked_on or self.today, of.starts_on)
         while on.day != day and not (on.day < day and (on + timedelta(days=1)).month != on.month):
             on += timedelta(days=1)
-        if not self._did(lambda group: bill_day_changed(group, self.engine.id_of(nth), day, asked_on)):
+        if not self._did(nth, BillDayChange(day, asked_on)):
             return
         self._put(nth, Entry("bill_day", on, self._next(), bill_day=day))
         if nth == 0 and len(self.oracle.subscribed) > 1:
@@ -164,18 +189,18 @@ class Told:
                 self._put(1, Entry("bill_day", max(on, self.oracle.subscribed[1].starts_on), self.number, bill_day=day))
 
     def _pause(self, only: int | None, days: int | None) -> None:
-        self._switch("pause", paused, only, days)
+        self._switch("pause", only, days)
 
     def _resume(self, only: int | None, days: int | None) -> None:
-        self._switch("resume", resumed, only, days)
+        self._switch("resume", only, days)
 
-    def _switch(self, kind: str, verb: Any, only: int | None, days: int | None) -> None:
+    def _switch(self, kind: str, only: int | None, days: int | None) -> None:
         if only is not None and self._of(only) is None:
             return
         on = self.today if days is None else self.today + timedelta(days=days)
         asked = Pause(None if days is None else on, only=None if only is None else self.engine.id_of(only))
         ends = [self._end_of(nth) for nth in range(len(self.oracle.subscribed))]
-        if not self._did(lambda group: verb(group, asked)):
+        if not self._did(only or 0, asked if kind == "pause" else Resume(asked)):
             return
         number = self._next()
         for nth, of in enumerate(self.oracle.subscribed):
@@ -201,7 +226,7 @@ class Told:
         elif refund == "full":
             on = min(on, self.oracle.period_starts_on(nth, self.today))
         asked = Cancel(self._when(when), refund=refund)
-        if not self._did(lambda group: cancelled(group, self.engine.id_of(nth), asked)):
+        if not self._did(nth, asked):
             return
         # One that is pending is replaced; of one that took effect for use only the earlier end of billing counts.
         self._drop(nth, [entry for entry in of.entries if entry.kind == "end" and self._is_pending(entry)])
@@ -214,7 +239,7 @@ class Told:
         of = self._of(nth)
         if of is None:
             return
-        if self._did(lambda group: undone(group, self.engine.id_of(nth), what)):
+        if self._did(nth, Undo(what)):
             kinds = UNDOABLE[what]
             self._drop(nth, [one for one in of.entries[1:] if one.kind in kinds and self._is_pending(one)])
 
@@ -243,11 +268,12 @@ class Told:
             on = self.today + timedelta(days=when)
         return max(on, of.starts_on)
 
-    def _did(self, verb: Callable[..., Altered]) -> bool:
+    def _did(self, nth: int, asked: Asked) -> bool:
         try:
-            self.engine.keep(verb(self.engine.at(self.today)))
+            self.engine.keep(decided(self.engine.at(self.today), self.engine.id_of(nth), asked))
         except BillsmithError:
             return False
+        self.did.append((self.today, nth, asked))
         return True
 
     def _is_pending(self, entry: Entry) -> bool:
