@@ -55,7 +55,7 @@ class Account:
         """Start a subscription at noon of a day, as an add-on of the group of that place; the place of its group."""
         number = sum(len(group.members) for group in self.groups)
         place = len(self.groups) if base is None else base
-        ids = NewIds(SubscriptionId(uuid(5000 + number)), GroupId(uuid(4000 + place)))
+        ids = NewIds(SubscriptionId(uuid(501 + number)), GroupId(uuid(400 + place)))
         before = None if base is None else replace(self.groups[base], at=noon(on), customer=self.customer)
         details = {"starts_on": day(on), **asked}
         made = created(NewSubscription(plan, **details), self.customer, SHOP, ids, noon(on), base=before)
@@ -66,6 +66,19 @@ class Account:
         """The group as a verb finds it at noon of a day."""
         when = noon(str(now))
         return replace(self.groups[place], at=when, customer=self.customer)
+
+    def move_day(self, bill_cycle_day: int, on: date) -> None:
+        """The customer's bill cycle day is another one: all is worked out again from that day on."""
+        self.customer = replace(self.customer, bill_cycle_day=bill_cycle_day)
+        self.groups = [
+            replace(
+                group,
+                members=tuple(
+                    replace(one, subscription=replace(one.subscription, rework_from_on=on)) for one in group.members
+                ),
+            )
+            for group in self.groups
+        ]
 
     def run(self, until_on: date) -> tuple[Bill, ...]:
         """Bill all that is due by a day."""
