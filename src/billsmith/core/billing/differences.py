@@ -103,7 +103,7 @@ def differences(owed: Sequence[Owed], billed: Sequence[Billed], from_on: date = 
         wanted = _from(from_on, [line.period]) if _days([line.period]) else []
         for nth in by_key.get(line.key, ()):
             if wanted and _overlap(line.period, billed[nth].period):
-                matched = _common(wanted, open_days[nth])
+                matched = _days_in_both(wanted, open_days[nth])
                 wanted, open_days[nth] = _without(wanted, matched), _without(open_days[nth], matched)
         missing += [Missing(line, days, _part(line.amount, line, days)) for days in wanted]
     superfluous = []
@@ -220,7 +220,7 @@ def _from(on: date, periods: Iterable[Period]) -> list[Period]:
     return [Period(max(on, period.start_on), period.end_on) for period in periods if period.end_on > on]
 
 
-def _common(these: Iterable[Period], those: Iterable[Period]) -> list[Period]:
+def _days_in_both(these: Iterable[Period], those: Iterable[Period]) -> list[Period]:
     return [
         Period(max(one.start_on, other.start_on), min(one.end_on, other.end_on))
         for one in these
