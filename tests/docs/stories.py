@@ -68,6 +68,9 @@ EVERY_KIND = [
     "credit deleted",
     "credit of 5.00, expires in 3 days",
     "credit expired",
+    "invoice of 30.00",
+    "invoice 9 written off",
+    "20.00 of invoice 9 given back, 10.00 new",
 ]
 
 
