@@ -20,7 +20,8 @@ NOW = Cancel(entitlement="immediate", billing="immediate")
 async def figures(it: Story) -> list[tuple[str, int, int, int]]:
     """Of each document its status, what it owes, what it absorbed, and what of it can't be recovered."""
     rows = await it.context.pool.fetch(
-        "SELECT status, balance_minor, absorbed_minor, unrecoverable_minor FROM invoices WHERE tenant_id = $1 ORDER BY id",
+        "SELECT status, balance_minor, absorbed_minor, unrecoverable_minor FROM invoices WHERE tenant_id = $1"
+        " ORDER BY id",
         it.call.tenant.id,
     )
     return [tuple(row.values()) for row in rows]
