@@ -40,12 +40,12 @@ from billsmith.core.payments.methods import PaymentMethod, usable
 from billsmith.core.tenants import Tenant
 from billsmith.core.text import UnusableText
 from billsmith.errors import BillsmithError
-from billsmith.store import coverage as coverage_rows
 from billsmith.store import invoices as invoice_rows
 from billsmith.store.events import Cause
 from billsmith.store.listing import Filters
 from billsmith.store.money import payment_methods as method_rows
 from billsmith.store.pool import Connection
+from billsmith.store.selling import coverage as coverage_rows
 
 
 class NewInvoice(msgspec.Struct, frozen=True, gc=False):

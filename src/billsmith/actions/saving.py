@@ -31,15 +31,15 @@ from billsmith.core.payments.payment import Share
 from billsmith.core.tenants import Tenant
 from billsmith.core.time_zones import local_midnight
 from billsmith.errors import Conflict, NotFound
-from billsmith.store import coverage as coverage_rows
 from billsmith.store import customers as customer_rows
 from billsmith.store import invoices as invoice_rows
 from billsmith.store import ledger as ledger_rows
-from billsmith.store import subscriptions as subscription_rows
 from billsmith.store.events import Cause, EventRow, insert_events
 from billsmith.store.money import corrections as correction_rows
 from billsmith.store.money.rows import save_rows
 from billsmith.store.pool import Connection
+from billsmith.store.selling import coverage as coverage_rows
+from billsmith.store.selling import subscriptions as subscription_rows
 from billsmith.store.together import Together
 
 Standings = dict[CustomerId, Standing]

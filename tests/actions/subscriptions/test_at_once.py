@@ -15,8 +15,8 @@ from billsmith.core.subscriptions.cancelling import Cancel
 from billsmith.core.subscriptions.group import SubscriptionOver
 from billsmith.core.subscriptions.pausing import AlreadyPaused, Pause
 from billsmith.core.tenants import Tenant
-from billsmith.store import subscriptions as subscription_rows
 from billsmith.store.pool import Pool
+from billsmith.store.selling import subscriptions as subscription_rows
 from tests.actions.subscriptions.made import asked, one, sell
 
 EXPECTED = (AlreadyPaused, SubscriptionOver, CustomerDeleted, CustomerOwes)

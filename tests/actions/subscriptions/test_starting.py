@@ -17,8 +17,8 @@ from billsmith.core.subscriptions.group import SubscriptionNotThere
 from billsmith.core.subscriptions.starting import AddOnNotAvailable, NewSubscription, PlanNotThere
 from billsmith.core.tenants import Tenant
 from billsmith.core.text import UnusableText
-from billsmith.store import subscriptions as subscription_rows
 from billsmith.store.pool import Pool
+from billsmith.store.selling import subscriptions as subscription_rows
 from tests.actions.made import customer, events, refused
 from tests.actions.subscriptions.made import one, sell, started, told_of_subscriptions
 

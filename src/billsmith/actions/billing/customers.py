@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 import msgspec
 from msgspec.structs import replace
 
-from billsmith.actions.billing.loading import load_bought
+from billsmith.actions.billing.loading import Loaded, load_bought
 from billsmith.actions.context import Context
 from billsmith.actions.saving import Lines, Standings, documents_of, record_facts, rework_in, save
 from billsmith.core.billing.documents import Bill, corrected_ids, give_backs
@@ -20,13 +20,13 @@ from billsmith.core.ids import CreditId, CustomerId, InvoiceId, SubscriptionId, 
 from billsmith.core.invoices import Document, Invoice, Line
 from billsmith.core.invoicing import GiveBack, draft_of_lines, drafted, finalise
 from billsmith.core.time_zones import local_midnight
-from billsmith.store import coverage as coverage_rows
 from billsmith.store import customers as customer_rows
 from billsmith.store import invoices as invoice_rows
-from billsmith.store import subscriptions as subscription_rows
-from billsmith.store.coverage import Revised
 from billsmith.store.events import Cause
 from billsmith.store.pool import Connection
+from billsmith.store.selling import coverage as coverage_rows
+from billsmith.store.selling import subscriptions as subscription_rows
+from billsmith.store.selling.coverage import Revised
 
 MOST_DATES = 1000
 """Of one customer in one run, where each due date gets a document of its own; the next run goes on."""
@@ -54,13 +54,13 @@ async def bill_in(
     """
     tenant_id = cause.tenant_id
     wanted = {id_: one for id_, one in standings.items() if _is_billed(one.customer)}
-    loaded = await load_bought(connection, tenant_id, [one.customer for one in wanted.values()])
+    days = {id_: until_on or today_of(one.customer, cause.caused_at) for id_, one in wanted.items()}
+    loaded = await load_bought(connection, tenant_id, [one.customer for one in wanted.values()], days)
     made, standing_now, next_at = _Made(), dict(standings), dict[CustomerId, datetime | None]()
     changed: list[tuple[Bought, Bought]] = []
     customers_changed: list[Customer] = []
     for id_, standing in wanted.items():
-        today = today_of(standing.customer, cause.caused_at)
-        billed = _all_due(standing, loaded[id_].bought, until_on or today)
+        billed = _all_due(standing, loaded[id_], days[id_])
         now = standing
         for one in billed:
             now = replace(now, customer=one.customer)
@@ -92,16 +92,17 @@ def _is_billed(customer: Customer) -> bool:
     return customer.deleted_at is None and customer.invoicing != "off"
 
 
-def _all_due(standing: Standing, bought: Sequence[Bought], until_on: date) -> list[Billed]:
+def _all_due(standing: Standing, loaded: Loaded, until_on: date) -> list[Billed]:
     """All at once, or date by date in order, as the tenant wants its missed periods."""
     settings = standing.tenant.settings
     if settings.catch_up == "one_invoice":
-        return [bill(standing.customer, bought, settings, until_on)]
+        return [bill(standing.customer, loaded.bought, settings, until_on, loaded.others_next_on)]
     found: list[Billed] = []
-    customer = standing.customer
+    customer, bought, others_next_on = standing.customer, loaded.bought, loaded.others_next_on
     for _ in range(MOST_DATES):
         on = first_due(one.subscription for one in bought)
-        found.append(bill(customer, bought, settings, until_on if on is None else min(on, until_on)))
+        by = until_on if on is None else min(on, until_on)
+        found.append(bill(customer, bought, settings, by, others_next_on))
         bought, customer = found[-1].bought, found[-1].customer
         if found[-1].next_on is None or found[-1].next_on > until_on or found[-1].next_on == on:
             break

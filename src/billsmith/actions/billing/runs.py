@@ -13,10 +13,10 @@ from billsmith.core.ids import CustomerId
 from billsmith.core.invoices import Document
 from billsmith.core.tenants import Tenant
 from billsmith.errors import BillsmithError
-from billsmith.store import coverage as coverage_rows
-from billsmith.store.coverage import BillDue
 from billsmith.store.events import Cause
 from billsmith.store.pool import Connection
+from billsmith.store.selling import coverage as coverage_rows
+from billsmith.store.selling.coverage import BillDue
 
 SWEEP = 1000
 """Customers that one call of a sweep bills, in one transaction per tenant."""

@@ -22,11 +22,11 @@ from billsmith.core.subscriptions.timeline import Timeline, Versions
 from billsmith.core.tenants import Tenant
 from billsmith.core.text import UnusableText
 from billsmith.errors import BillsmithError, Conflict, Invalid, NotFound
-from billsmith.store import catalog as catalog_rows
 from billsmith.store import customers as customer_rows
-from billsmith.store import subscriptions as subscription_rows
 from billsmith.store.events import Cause
 from billsmith.store.pool import Connection
+from billsmith.store.selling import catalog as catalog_rows
+from billsmith.store.selling import subscriptions as subscription_rows
 from billsmith.store.transaction import DatabaseRefused
 
 
@@ -161,7 +161,7 @@ def _decide(
     if (there := loaded.taken.get((owner, name))) is not None:
         _same(loaded, there, one.subscription)
         return ImportedResult("made_before", there)
-    base = None if one.base is None else _base(loaded, owner, one.base)
+    base = None if one.base is None else _group_named(loaded, owner, one.base)
     order = Order(one.subscription)
     (altered,) = started(context, cause, loaded.customers[owner], loaded.catalog, order, loaded.taken, base)
     (id_,) = new_ids([altered])
@@ -174,7 +174,7 @@ def _decide(
     return ImportedResult("made", id_)
 
 
-def _base(loaded: _Loaded, owner: CustomerId, text: str) -> Group:
+def _group_named(loaded: _Loaded, owner: CustomerId, text: str) -> Group:
     id_ = loaded.taken.get((owner, _stored(text) or ""))
     if id_ is None:
         raise SubscriptionNotThere(f"this customer has no subscription with the external id {text[:80]!r}")

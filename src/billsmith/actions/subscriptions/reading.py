@@ -23,10 +23,10 @@ from billsmith.core.subscriptions.entitlement import entitlement_at
 from billsmith.core.subscriptions.subscription import Subscription
 from billsmith.core.subscriptions.timeline import Timeline, Versions
 from billsmith.core.tenants import Tenant
-from billsmith.store import catalog as catalog_rows
 from billsmith.store import customers as customer_rows
-from billsmith.store import subscriptions as subscription_rows
 from billsmith.store.listing import Filters
+from billsmith.store.selling import catalog as catalog_rows
+from billsmith.store.selling import subscriptions as subscription_rows
 
 
 class Known(msgspec.Struct, frozen=True, gc=False):
