@@ -6,7 +6,6 @@ from uuid import UUID
 
 import msgspec
 
-from billsmith.actions.billing.customers import given_back_by
 from billsmith.actions.calls import Begun, Call, Outcome, carry_out
 from billsmith.actions.context import Context
 from billsmith.actions.money.collect import begin_scheduled, belonging, charge_in_steps, method_for
@@ -16,6 +15,7 @@ from billsmith.actions.saving import (
     InvoiceNotFound,
     Standings,
     documents_of,
+    given_back_by,
     lock_standing,
     lock_standings,
     record_facts,

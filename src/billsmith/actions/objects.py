@@ -176,6 +176,8 @@ class InvoiceObject(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     created_at: datetime
     finalised_at: datetime | None
     settled_at: datetime | None
+    finalise_at: datetime | None
+    """Of a draft that a run made: when it finalises itself."""
 
 
 class BilledObject(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -351,6 +353,7 @@ def invoice_object(document: Document, *, lines: bool = True, customer: Customer
         created_at=invoice.created_at,
         finalised_at=invoice.finalised_at,
         settled_at=invoice.settled_at,
+        finalise_at=invoice.finalise_at,
     )
 
 

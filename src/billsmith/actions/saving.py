@@ -9,6 +9,7 @@ import msgspec
 from billsmith.actions.context import Context
 from billsmith.actions.money_objects import money_object
 from billsmith.actions.objects import changeable_state, credit_object, customer_object, invoice_object
+from billsmith.core.billing.documents import corrected_ids, give_backs
 from billsmith.core.credits import Credit
 from billsmith.core.customers import Customer, as_party
 from billsmith.core.decisions import Decision, Row, Standing
@@ -19,11 +20,13 @@ from billsmith.core.ids import (
     EventId,
     InvoiceId,
     SubscriptionId,
+    TenantId,
     TransferId,
     shard_of,
     show_id,
 )
 from billsmith.core.invoices import Document, Invoice, Line
+from billsmith.core.invoicing import GiveBack
 from billsmith.core.ledger import Posting
 from billsmith.core.numbers import credit_note_series, series_for
 from billsmith.core.payments.corrections import CreditNote
@@ -241,6 +244,18 @@ async def _save_credits(connection: Connection, changes: Changes, tenant_id: Any
         await ledger_rows.insert_credits(connection, new)
     if old := [credit for id_, credit in changes.credits.items() if id_ not in changes.new_credits]:
         await ledger_rows.update_credits(connection, tenant_id, old)
+
+
+async def given_back_by(
+    connection: Connection, tenant_id: TenantId, lines: Sequence[Line], decided: Iterable[Decision] = ()
+) -> tuple[GiveBack, ...]:
+    """What a document with these lines gives back of the invoices that it corrects: locked, as they are by now."""
+    ids = corrected_ids(lines)
+    if not ids:
+        return ()
+    locked = await invoice_rows.lock_invoices(connection, tenant_id, ids)
+    latest = {invoice.id: invoice for decision in decided for invoice in decision.invoices}
+    return give_backs(lines, [latest.get(InvoiceId(id_), invoice) for id_, invoice in locked.items()])
 
 
 async def record_facts(

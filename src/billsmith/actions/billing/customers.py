@@ -8,20 +8,19 @@ from msgspec.structs import replace
 
 from billsmith.actions.billing.loading import Loaded, load_bought
 from billsmith.actions.context import Context
-from billsmith.actions.saving import Lines, Standings, documents_of, record_facts, rework_in, save
-from billsmith.core.billing.documents import Bill, corrected_ids, give_backs
+from billsmith.actions.saving import Lines, Standings, documents_of, given_back_by, record_facts, rework_in, save
+from billsmith.core.billing.documents import Bill
 from billsmith.core.billing.due import Bought, first_due
 from billsmith.core.billing.entries import Entry
 from billsmith.core.billing.run import Billed, bill
 from billsmith.core.customers import Customer, today_of
 from billsmith.core.decisions import Decision, Standing
 from billsmith.core.facts import Fact
-from billsmith.core.ids import CreditId, CustomerId, InvoiceId, SubscriptionId, TenantId, shard_of
-from billsmith.core.invoices import Document, Invoice, Line
-from billsmith.core.invoicing import GiveBack, draft_of_lines, drafted, finalise
+from billsmith.core.ids import CreditId, CustomerId, InvoiceId, SubscriptionId, shard_of
+from billsmith.core.invoices import Document, Invoice
+from billsmith.core.invoicing import draft_of_lines, drafted, finalise
 from billsmith.core.time_zones import local_midnight
 from billsmith.store import customers as customer_rows
-from billsmith.store import invoices as invoice_rows
 from billsmith.store.events import Cause
 from billsmith.store.pool import Connection
 from billsmith.store.selling import coverage as coverage_rows
@@ -139,18 +138,6 @@ def _finalise_at(standing: Standing, at: datetime) -> datetime | None:
     if standing.customer.invoicing == "draft":
         return None
     return at + timedelta(minutes=standing.tenant.settings.draft_window_minutes)
-
-
-async def given_back_by(
-    connection: Connection, tenant_id: TenantId, lines: Sequence[Line], decided: Iterable[Decision] = ()
-) -> tuple[GiveBack, ...]:
-    """What a document with these lines gives back of the invoices that it corrects: locked, as they are by now."""
-    ids = corrected_ids(lines)
-    if not ids:
-        return ()
-    locked = await invoice_rows.lock_invoices(connection, tenant_id, ids)
-    latest = {invoice.id: invoice for decision in decided for invoice in decision.invoices}
-    return give_backs(lines, [latest.get(InvoiceId(id_), invoice) for id_, invoice in locked.items()])
 
 
 def _revised(entries: Sequence[Entry], bought: Iterable[Bought], made: _Made) -> list[Revised]:
