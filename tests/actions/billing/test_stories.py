@@ -75,8 +75,8 @@ class Story:
         """The lines of every document in order: kind, start, end, amount."""
         rows = await self.context.pool.fetch(
             "SELECT i.id, l.kind, l.period_start_on, l.period_end_on, l.amount_minor"
-            " FROM invoice_lines l JOIN invoices i ON i.shard = l.shard AND i.id = l.invoice_id WHERE i.tenant_id = $1 AND i.customer_id = $2"
-            " ORDER BY i.id, l.line_no",
+            " FROM invoice_lines l JOIN invoices i ON i.shard = l.shard AND i.id = l.invoice_id"
+            " WHERE i.tenant_id = $1 AND i.customer_id = $2 ORDER BY i.id, l.line_no",
             self.call.tenant.id,
             self.customer.id,
         )
