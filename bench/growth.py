@@ -105,7 +105,8 @@ class _Bench:
     async def cost(self, id_: CustomerId, until_on: date) -> Cost:
         """Of one run for a customer, with statistics as they are on a database that has been running for a while."""
         await analyse(self.url)
-        rows, before = await self._rows(), self.statements
+        rows = await self._rows()
+        before = self.statements
         began = time.process_time()
         documents = (await bill_customer(self.context, self.call, id_, until_on)).fresh
         cpu, sent = time.process_time() - began, self.statements - before
@@ -113,8 +114,12 @@ class _Bench:
         tables = {name: read - rows[name] for name, read in (await self._rows()).items() if read != rows[name]}
         return Cost(lines, sum(tables.values()), sent, cpu * 1000, tables)
 
+    def _count(self, _: Any) -> None:
+        self.statements += 1
+
     async def _rows(self) -> dict[str, int]:
         async with self.context.pool.acquire() as connection:
+            connection.add_query_logger(self._count)  # the pool may have opened another one; twice counts once
             await connection.execute("SELECT pg_stat_force_next_flush()")
             return {row["relname"]: int(row["read"]) for row in await connection.fetch(_READ)}
 
@@ -171,12 +176,6 @@ async def _opened(on: Stage, context: Context) -> _Bench:
     call = Call(await tenants.create_tenant(context, given, "bench", "req_bench"), "bench", "req_bench")
     await catalogs.apply_catalog(context, call, catalog_given(PLAN))
     bench = _Bench(context, call, on.url)
-
-    def count(_: Any) -> None:
-        bench.statements += 1
-
-    async with context.pool.acquire() as connection:
-        connection.add_query_logger(count)
     return bench
 
 
