@@ -98,12 +98,14 @@ def _all_due(standing: Standing, loaded: Loaded, until_on: date) -> list[Billed]
         return [bill(standing.customer, loaded.bought, settings, until_on, loaded.others_next_on)]
     found: list[Billed] = []
     customer, bought, others_next_on = standing.customer, loaded.bought, loaded.others_next_on
+    on = first_due(one.subscription for one in bought)
     for _ in range(MOST_DATES):
-        on = first_due(one.subscription for one in bought)
         by = until_on if on is None else min(on, until_on)
         found.append(bill(customer, bought, settings, by, others_next_on))
-        bought, customer = found[-1].bought, found[-1].customer
-        if found[-1].next_on is None or found[-1].next_on > until_on or found[-1].next_on == on:
+        bought, customer, before = found[-1].bought, found[-1].customer, on
+        # Not the first that is due: too little to be billed waits for what the next date adds to it.
+        on = found[-1].next_on
+        if on is None or on > until_on or on == before:
             break
     return found
 
