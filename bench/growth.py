@@ -175,8 +175,7 @@ async def _opened(on: Stage, context: Context) -> _Bench:
     given = NewTenant("Growth", "EUR", mode="sandbox", clock_at=datetime(2025, 1, 1, 12, tzinfo=UTC))
     call = Call(await tenants.create_tenant(context, given, "bench", "req_bench"), "bench", "req_bench")
     await catalogs.apply_catalog(context, call, catalog_given(PLAN))
-    bench = _Bench(context, call, on.url)
-    return bench
+    return _Bench(context, call, on.url)
 
 
 async def _each(kind: Callable[[_Bench], Awaitable[Cost]], bench: _Bench) -> list[Cost]:
