@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from billsmith.core.catalog.rules import Case
-from billsmith.core.subscriptions.cancelling import Cancel, RefundInvalid, cancelled
+from billsmith.core.subscriptions.cancelling import Cancel, CancelRefundInvalid, cancelled
 from billsmith.core.subscriptions.changing import PlanChange, bill_day_changed, plan_changed, quantity_changed
 from billsmith.core.subscriptions.days import NotAllowed
 from billsmith.core.subscriptions.group import SubscriptionOver
@@ -149,7 +149,7 @@ def test_a_rule_may_forbid_a_cancel() -> None:
     "asked", [Cancel("immediate", credit_minor=5), Cancel("immediate", refund="none", credit_minor=-5)]
 )
 def test_a_fixed_amount_takes_the_place_of_every_other_refund(asked: Cancel) -> None:
-    with pytest.raises(RefundInvalid):
+    with pytest.raises(CancelRefundInvalid):
         cancelled(started(), BASE, asked)
 
 
