@@ -89,12 +89,15 @@ def list_(
     if as_json:
         print_json(found)
         return
-    table = Table("id", "customer", "plan", "quantity", "status", "starts on", "ends on", "charged through")
+    table = Table(box=None)
+    table.add_column("subscription of customer", no_wrap=True)  # whole, to be copied
+    for name in ("plan", "status", "days"):
+        table.add_column(name)
     for one in found:
-        table.add_row(
-            one.id, one.customer, one.plan.code, f"{one.quantity.normalize():f}", one.status, str(one.starts_on),
-            str(one.ends_on or ""), str(one.charged_through_on or ""),
-        )  # fmt: skip
+        days = f"{one.starts_on} to {one.ends_on or '…'}"
+        through = f"charged to {one.charged_through_on}" if one.charged_through_on else "nothing charged yet"
+        plan_ = f"{one.quantity.normalize():f} × {one.plan.code}"
+        table.add_row(f"{one.id}\n{one.customer}", plan_, one.status, f"{days}\n{through}")
     screen.print(table)
 
 

@@ -35,8 +35,8 @@ def _amount(line: Line) -> str:
     if line.kind == "adjustment":
         return "given as an adjustment"
     if line.corrects_invoice_id is not None:
-        part = f"{line.share} of the line, by days" if line.share else "all of the line"
-        return f"{part} that it corrects, rounded half away from zero, never more than is left of it"
+        part = f"{line.share}, by days, of" if line.share else "all of"
+        return f"{part} the line that it corrects, rounded half away from zero, never more than is left of it"
     if line.unit_price is None:
         return "given as an amount, or left over from the total"
     quantity = Decimal(1) if line.quantity is None else line.quantity
