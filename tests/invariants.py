@@ -66,7 +66,8 @@ async def finalised(database: Connection | Pool, tenant_id: UUID | None = None) 
         """
         SELECT id, jsonb_strip_nulls(to_jsonb(invoices) - $2::text[])::text
             || ' number ' || coalesce(number, 'none') || (
-            SELECT coalesce(jsonb_agg(to_jsonb(lines) ORDER BY line_no), '[]')::text FROM invoice_lines AS lines
+            SELECT coalesce(jsonb_agg(jsonb_strip_nulls(to_jsonb(lines)) ORDER BY line_no), '[]')::text
+            FROM invoice_lines AS lines
             WHERE lines.shard = invoices.shard AND lines.invoice_id = invoices.id
         ) AS fixed
         FROM invoices

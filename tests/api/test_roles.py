@@ -31,6 +31,7 @@ NEEDS = {
         "listTransfers", "listEvents", "getTenant", "listPaymentMethods", "getPaymentMethod", "listBlockedCustomers",
         "listUnknownAttempts", "getAttempt", "listDisputes", "getDispute", "listGatewayEvents", "getGatewayEvent",
         "getCatalog", "listPlans", "getPlan", "listSubscriptions", "getSubscription", "getEntitlement", "getTimeline",
+        "previewSubscription", "previewChange",
     },
     "write": {
         "createInvoice", "changeInvoice", "deleteInvoice", "finaliseInvoice", "createInvoices", "createCustomer",
@@ -38,7 +39,7 @@ NEEDS = {
         "moveClock", "addPaymentMethod", "changePaymentMethod", "validatePaymentMethod", "detachPaymentMethod",
         "holdInvoice", "retryGatewayEvent", "createSubscription", "changeSubscription", "changePlan", "changeQuantity",
         "changeBillCycleDay", "cancelSubscription", "undoChange", "pauseSubscription", "resumeSubscription",
-        "transferSubscription",
+        "transferSubscription", "billCustomer",
     },
     "write, moves money": {
         "recordPayment", "allocatePayment", "releaseSuspense", "reversePayment", "refund", "refundMany",

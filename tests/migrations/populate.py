@@ -15,18 +15,24 @@ import asyncpg
 import msgspec
 
 from billsmith import private_postgres
+from billsmith.actions import catalog as catalogs
 from billsmith.actions import credits, customers, imports, invoices, tenants
 from billsmith.actions.calls import Answer, Call, Keyed
 from billsmith.actions.context import Context
 from billsmith.actions.deliver import number_events_of
 from billsmith.actions.invoices import NewInvoice, create_invoices
 from billsmith.actions.money.bulk import RefundFilter, start_bulk_refund
+from billsmith.actions.subscriptions.asking import QuantityChange
+from billsmith.actions.subscriptions.changing import alter
+from billsmith.actions.subscriptions.starting import Order, subscribe
 from billsmith.clock import FixedClock
+from billsmith.core.catalog.given import catalog_given
 from billsmith.core.credits import NewCredit
-from billsmith.core.customers import CustomerDetails
+from billsmith.core.customers import Customer, CustomerDetails
 from billsmith.core.ids import shard_of
 from billsmith.core.invoices import Adjustment, InvoiceDetails, Item
 from billsmith.core.parties import Address, TaxId
+from billsmith.core.subscriptions.starting import NewSubscription
 from billsmith.core.taxes import Tax
 from billsmith.core.tenants import NewTenant, Scope, TenantSettings
 from billsmith.ids import IdMaker
@@ -39,7 +45,7 @@ FOLDER = Path(__file__).parent / "populated"
 AT = datetime(2026, 3, 15, 12, 0, tzinfo=UTC)
 NEWEST = max(path.stem for path in migrations.FOLDER.glob("*.sql"))
 # Parents first; what refers to nothing comes in any order.
-FIRST = ("tenants", "customers")
+FIRST = ("tenants", "customers", "plans", "products")
 
 
 async def populate(context: Context, clock: FixedClock) -> None:
@@ -92,6 +98,19 @@ async def _company(context: Context, call: Call, clock: FixedClock) -> None:
     await move_money(context, call, Tax(Decimal(19)), parent)
     await start_bulk_refund(context, call, RefundFilter(), "the fair was called off")
     await _told_by_a_gateway(context, call)
+    await _subscribed(context, call, child, clock)
+
+
+async def _subscribed(context: Context, call: Call, owner: Customer, clock: FixedClock) -> None:
+    """A plan that is sold, and a subscription changed in the middle of a month, so that a part of its line is given back."""
+    charge = {"code": "server", "kind": "recurring", "name": "Server", "length": "monthly"}
+    phases = [{"kind": "evergreen", "charges": [charge | {"prices": {"EUR": "20", "JPY": "2000"}}]}]
+    products = {"server": {"name": "Server", "kind": "base"}}
+    plans = {"server": {"product": "server", "name": "Server", "phases": phases}}
+    await catalogs.apply_catalog(context, call, catalog_given({"products": products, "plans": plans}))
+    made = (await subscribe(context, call, owner.id, Order(NewSubscription("server", quantity=Decimal(3))))).fresh
+    clock.at += timedelta(days=5)
+    await alter(context, call, made.ids[0], QuantityChange(Decimal(1)))
 
 
 async def _told_by_a_gateway(context: Context, call: Call) -> None:

@@ -1,6 +1,7 @@
 """The software under test, played in memory: its verbs on values, its runs again and again, and what they came to."""
 
-from datetime import UTC, date, datetime, time
+from collections.abc import Callable
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -171,10 +172,15 @@ class Engine:
         """Lines that were rounded: recurring ones and what gives back of them."""
         return sum(1 + len(line.given_back) for line in self.lines if line.kind == "recurring")
 
-    def charged_through(self, nth: int) -> date | None:
-        """Up to which day lines reach once all that was given back is taken off."""
+    def charged_through(self, nth: int, stands: Callable[[Covered, date], bool]) -> date | None:
+        """Up to which day lines reach once all that was given back is taken off.
+
+        Of a line of nothing, which is never given back, only days count of which `stands` says that it still holds.
+        """
         ends = [line.period_end_on or line.period_start_on for line in self.lines if self._of(line, nth, "fixed")]
-        ends += [max(days) for line in self.lines if self._of(line, nth, "recurring") and (days := kept_days(line))]
+        for line in self.lines:
+            if self._of(line, nth, "recurring"):
+                ends += [on for on in kept_days(line) if line.amount_minor or stands(line, on - timedelta(days=1))]
         return max(ends, default=None)
 
     def _of(self, line: Covered, nth: int, kind: str) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from billsmith.actions.subscriptions.asking import Asked, BillDayChange, QuantityChange, Resume, Undo, decided
+from billsmith.core.billing.entries import Covered
 from billsmith.core.subscriptions.cancelling import Cancel
 from billsmith.core.subscriptions.changing import PlanChange
 from billsmith.core.subscriptions.pausing import Pause
@@ -15,7 +16,7 @@ from billsmith.core.subscriptions.starting import NewSubscription
 from billsmith.errors import BillsmithError
 from tests.oracle.asked import ADD_ONS, PLANS, Entry, Subscribed
 from tests.oracle.days import Oracle
-from tests.oracle.engine import Engine
+from tests.oracle.engine import Engine, key_of
 
 HORIZON = timedelta(days=800)
 LATER = timedelta(days=450)
@@ -222,7 +223,7 @@ class Told:
             return
         on = used_until = self._day(nth, when)
         if refund == "none":
-            on = max(on, self.engine.charged_through(nth) or on)
+            on = max(on, self._charged_through(nth) or on)
         elif refund == "full":
             on = min(on, self.oracle.period_starts_on(nth, self.today))
         asked = Cancel(self._when(when), refund=refund)
@@ -261,12 +262,20 @@ class Told:
         if when == "immediate":
             on = self.today
         elif when == "end_of_term":
-            on = max(self.engine.charged_through(nth) or self.today, self.today)
+            on = max(self._charged_through(nth) or self.today, self.today)
         elif when == "start_of_term":
             on = self.oracle.period_starts_on(nth, self.today)
         else:
             on = self.today + timedelta(days=when)
         return max(on, of.starts_on)
+
+    def _charged_through(self, nth: int) -> date | None:
+        wanted = self.oracle.wanted(nth, self.oracle.spans(nth))
+
+        def stands(line: Covered, on: date) -> bool:
+            return (nth, line.charge, on) in wanted and wanted[nth, line.charge, on].key == key_of(line)
+
+        return self.engine.charged_through(nth, stands)
 
     def _did(self, nth: int, asked: Asked) -> bool:
         try:

@@ -202,6 +202,7 @@ def shown_examples() -> dict[type, Any]:
     key = ApiKey(KeyId(id_of(8)), "month-end script", "sk_live_…w3kQ", (Scope.WRITE,), AT, None, None)
     return {
         objects.InvoiceObject: invoice,
+        objects.BilledObject: objects.BilledObject(invoices=(invoice,)),
         objects.CustomerObject: objects.customer_object(CUSTOMER),
         objects.CreditObject: objects.credit_object(_credit()),
         objects.TenantObject: objects.tenant_object(_TENANT),

@@ -66,10 +66,10 @@ def new_request_id(context: Context) -> str:
 
 def fail(error: BillsmithError) -> NoReturn:
     """Say what is wrong, and where, on stderr; end with exit code 1."""
-    errors.print(f"[red]✗[/red] {error.detail}", markup=True)
+    errors.print(f"[red]✗[/red] {error.detail}", markup=True, soft_wrap=True)
     for field in error.errors:
         if field.pointer and field.detail != error.detail:
-            errors.print(f"  {field.pointer}: {field.detail}", markup=False)
+            errors.print(f"  {field.pointer}: {field.detail}", markup=False, soft_wrap=True)
     raise typer.Exit(FAILED)
 
 

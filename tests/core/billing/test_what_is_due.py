@@ -12,7 +12,7 @@ from billsmith.core.cycles.lengths import NAMED
 from billsmith.core.cycles.pieces import Cycle, pieces
 from billsmith.core.ids import InvoiceId
 from billsmith.core.periods import Period
-from billsmith.core.subscriptions.changing import PlanChange, plan_changed, quantity_changed
+from billsmith.core.subscriptions.changing import PlanChange, bill_day_changed, plan_changed, quantity_changed
 from billsmith.core.subscriptions.group import Group
 from tests.core.made import uuid
 from tests.core.subscriptions.made import BASE, at, billed, day, fixed, phase, recurring, started, version, with_row
@@ -74,6 +74,29 @@ def test_days_on_a_line_of_nothing_are_billed_once_they_cost_something():
     changed = due(Bought(row, billed(paid), (), paid.versions, "UTC", (line,)), day("3-1"), 1)
     assert [one for one in lines(changed) if one[0] == "recurring"] == [("recurring", "03-01", "04-01", 1000)]
     assert changed.subscription.charged_through["fee"] == day("4-1")
+
+
+def test_a_renewal_leaves_out_the_days_that_are_on_a_line_when_the_day_that_it_follows_moved():
+    group = with_row(started("plain", on="1-1"), charged_through={"fee": day("3-30")}, next_bill_on=day("3-30"))
+    assert lines(run(group, "3-30", customers_day=15)) == [("recurring", "03-30", "04-15", 516)]
+    assert lines(run(group, "3-30", customers_day=30)) == [("recurring", "03-30", "04-30", 1000)]
+
+
+def test_days_ahead_that_are_paid_for_are_kept_when_another_day_makes_them_due_later():
+    group = at(started("plain", on="1-29", bill_cycle_day=29), "1-30")
+    row = with_row(group, charged_through={"fee": day("5-29")}, next_bill_on=day("5-29"), rework_from_on=day("3-1"))
+    ahead = [
+        Covered(
+            BASE, "fee", day(start), 0, InvoiceId(uuid(9)), 1, "recurring", day(end),
+            group.lead.subscription.plan_version_id, 0, Decimal(1), Decimal(10), 1000,
+        )
+        for start, end in [("1-29", "2-28"), ("2-28", "3-29"), ("3-29", "4-29"), ("4-29", "5-29")]
+    ]  # fmt: skip
+    moved = bill_day_changed(row, BASE, 1, day("2-10")).group
+    bought = Bought(moved.lead.subscription, billed(moved), (), moved.versions, "UTC", tuple(ahead))
+    found = due(bought, day("3-2"), 1)
+    assert lines(found) == []
+    assert found.subscription.charged_through == {"fee": day("5-29")}
 
 
 def test_a_trial_reaches_to_its_end_and_a_set_up_fee_beside_renewals_has_none():

@@ -20,6 +20,7 @@ from billsmith.actions.subscriptions.saving import Done
 from billsmith.actions.subscriptions.telling import told
 from billsmith.core.ids import CustomerId, GroupId, show_id
 from billsmith.core.subscriptions.entitlement import entitlement_at
+from billsmith.core.subscriptions.group import SubscriptionNotThere
 from billsmith.core.subscriptions.subscription import Subscription
 from billsmith.core.subscriptions.timeline import Timeline, Versions
 from billsmith.core.tenants import Tenant
@@ -41,6 +42,12 @@ async def get_subscription(context: Context, tenant: Tenant, id_: UUID, *, add_o
     """The subscription as it is shown, if asked for with the add-ons of its group. Raises SubscriptionNotThere."""
     row = await read_subscription(context.pool, tenant, id_)
     return (await _shown(context, tenant, [row], add_ons=add_ons))[0]
+
+
+async def group_exists(context: Context, tenant: Tenant, id_: UUID) -> None:
+    """Raises SubscriptionNotThere where the tenant has no such group."""
+    if not await subscription_rows.subscriptions_of_groups(context.pool, tenant.id, [GroupId(id_)]):
+        raise SubscriptionNotThere(f"there is no group {show_id('group', id_)}")
 
 
 async def list_subscriptions(

@@ -39,6 +39,7 @@ from billsmith.core.ids import SubscriptionId, find_id, read_id
 from billsmith.core.invoices import Document
 from billsmith.core.subscriptions.subscription import SubscriptionStatus
 from billsmith.core.tenants import Scope
+from billsmith.errors import BillsmithError
 
 Run = Callable[[Asked], Awaitable[Response]]
 
@@ -72,7 +73,9 @@ async def list_(asked: Asked) -> Response:
     filters = LISTED.read(asked.query, asked.tenant, await asked.customer_in_query())
     if (group := filters.equal.get("group")) is not None:
         others = {name: value for name, value in filters.equal.items() if name != "group"}
-        filters = replace(filters, equal={**others, "group_id": find_id("group", group)})
+        group_id = find_id("group", group)
+        await reading.group_exists(asked.context, asked.tenant, group_id)
+        filters = replace(filters, equal={**others, "group_id": group_id})
     found = await reading.list_subscriptions(asked.context, asked.tenant, filters, add_ons=bool(expand))
     return answer(page_of(found, filters.limit, lambda one: one, lambda one: Cursor(read_id("subscription", one.id))))
 
@@ -148,9 +151,14 @@ async def transfer_group(asked: Asked) -> Response:
 async def try_subscribing(asked: Asked) -> Response:
     """Show what a subscription would be billed."""
     given: SubscriptionToTry = asked.body
-    order = given.subscription.order()
-    customer_id = await resolve_customer(asked.context, asked.tenant, given.subscription.customer)
-    return await _shown(asked, lambda call: preview_subscribe(asked.context, call, customer_id, order, given.until_on))
+    try:
+        order = given.subscription.order()
+        customer_id = await resolve_customer(asked.context, asked.tenant, given.subscription.customer)
+        return await _shown(
+            asked, lambda call: preview_subscribe(asked.context, call, customer_id, order, given.until_on)
+        )
+    except BillsmithError as error:
+        raise error.under("/subscription") from error
 
 
 async def try_verb(asked: Asked) -> Response:

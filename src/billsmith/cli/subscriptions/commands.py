@@ -130,7 +130,7 @@ def show(
     for entry in entries:
         on = entry.billing_on or (entry.entitlement_at and entry.entitlement_at.date())
         state = "undone" if entry.undone_at else ("" if entry.effective else "to come")
-        screen.print(f"  {on}  {entry.words}  {state}".rstrip(), markup=False)
+        screen.print(f"  {on}  {entry.words}  {state}".rstrip(), markup=False, soft_wrap=True)
 
 
 def _print_summary(summary: ImportSummary) -> None:

@@ -23,7 +23,7 @@ from billsmith.core.billing.entries import (
     whole_amount,
 )
 from billsmith.core.catalog.plans import Charge
-from billsmith.core.cycles.pieces import Cycle, Piece, next_due_on, pieces
+from billsmith.core.cycles.pieces import Cycle, Piece, all_pieces, next_due_on, pieces
 from billsmith.core.cycles.proration import ALL, Share
 from billsmith.core.money import round_half_away
 from billsmith.core.periods import Period
@@ -120,9 +120,17 @@ class _Run:
         for stretch, charge, cycle in self.cycles():
             through_on = self.charged_through.get(charge.code)
             for piece in pieces(cycle, self.until_on, through_on):
-                entries.append(self._recurring_entry(stretch, charge, piece))
+                if through_on is not None and piece.period.start_on < through_on:
+                    entries += self._rest_of(stretch, charge, piece, through_on)
+                else:
+                    entries.append(self._recurring_entry(stretch, charge, piece))
                 self._charged(charge, piece.period.end_on)
         return entries
+
+    def _rest_of(self, stretch: Stretch, charge: Charge, piece: Piece, from_on: date) -> list[Entry]:
+        """Where the day that it follows moved meanwhile, such as its base's: days on a line are not billed again."""
+        owed = self._owed_line(stretch, charge, piece)
+        return [self._missing_entry(one) for one in differences([owed], [], from_on).missing]
 
     # Worked out again
 
@@ -138,9 +146,10 @@ class _Run:
             found = differences(owed, billed, since_on)
             now = [one for one in found.superfluous if not self._waits_for_change(one)]
             deferred += [one.period.start_on for one in found.superfluous if self._waits_for_change(one)]
-            entries += [self._missing_entry(one) for one in found.missing]
+            missing = [one for one in found.missing if self._is_due(one)]
+            entries += [self._missing_entry(one) for one in missing]
             entries += [self._credit_entry(one) for one in now]
-            self._recharge(code, since_on, _ends_paid_for(owed, billed, now, found.missing))
+            self._recharge(code, since_on, _ends_paid_for(owed, billed, now, missing))
         return entries, min(deferred, default=None)
 
     def _waits_for_change(self, superfluous: Superfluous) -> bool:
@@ -166,17 +175,29 @@ class _Run:
         return list(dict.fromkeys([*should, *covered]))
 
     def _owed(self, code: str, from_on: date) -> list[Owed]:
-        """Lines may have been made for days ahead of this one: those are compared with what should be there, too."""
-        ahead = [line.period_start_on for line in self.covered if line.charge == code]
-        ended = [line.period_end_on for line in self.covered if line.charge == code and line.period_end_on]
+        """What is due; and where it has a day of its own, what days on lines belong to, even if that is due later."""
+        ends = [line.period_end_on for line in self.covered if line.charge == code and line.period_end_on]
+        covered_to = max(ends, default=date.min)
         owed = []
         for stretch, charge, cycle in self.cycles():
-            if charge.code != code:
-                continue
-            until_on = max([self.until_on, *(ahead if charge.timing == "in_advance" else ended)])
-            for piece in pieces(cycle, until_on, from_on):
-                owed.append(self._owed_line(stretch, charge, piece))
+            if charge.code == code:
+                keeps = stretch.own_bill_day is not None  # another day of its own gives nothing back
+                for piece in all_pieces(cycle, from_on):
+                    if piece.due_on > self._looked_to(charge) and not (keeps and piece.period.start_on < covered_to):
+                        break
+                    owed.append(self._owed_line(stretch, charge, piece))
         return owed
+
+    def _is_due(self, missing: Missing) -> bool:
+        _, charge, piece = missing.owed.about
+        return bool(piece.due_on <= self._looked_to(charge))
+
+    def _looked_to(self, charge: Charge) -> date:
+        """Lines may have been made for days ahead of this one: those are compared with what should be there, too."""
+        lines = [line for line in self.covered if line.charge == charge.code]
+        if charge.timing == "in_advance":
+            return max([self.until_on, *(line.period_start_on for line in lines)])
+        return max([self.until_on, *(line.period_end_on for line in lines if line.period_end_on)])
 
     def _owed_line(self, stretch: Stretch, charge: Charge, piece: Piece) -> Owed:
         currency = self.subscription.currency

@@ -11,6 +11,7 @@ import msgspec
 from billsmith.core.catalog.given import (
     CaseGiven,
     CatalogGiven,
+    CatalogInvalid,
     ChargeGiven,
     LengthGiven,
     PhaseGiven,
@@ -18,7 +19,7 @@ from billsmith.core.catalog.given import (
     ProductGiven,
     RulesGiven,
     SideGiven,
-    catalog_invalid,
+    in_one_sentence,
 )
 from billsmith.core.catalog.lengths import length_of
 from billsmith.core.catalog.plans import (
@@ -40,7 +41,7 @@ from billsmith.core.catalog.rules import (
     Rules,
     Side,
 )
-from billsmith.core.currencies import minor_digits
+from billsmith.core.currencies import UnknownCurrency, minor_digits
 from billsmith.core.cycles.lengths import Length
 from billsmith.core.invoices import Direction
 from billsmith.core.taxes import Tax, checked_tax
@@ -145,7 +146,7 @@ def checked(given: CatalogGiven, before: Catalog, today: date) -> Wanted:
     names = _Names(known, {*before.plans, *given.plans}, price_lists)
     rules = None if given.rules is None else _rules(given.rules, names, notes)
     if notes.errors:
-        raise catalog_invalid(notes.errors)
+        raise CatalogInvalid(in_one_sentence(notes.errors), errors=tuple(notes.errors))
     return Wanted(products, plans, rules)
 
 
@@ -359,8 +360,8 @@ def _prices(given: dict[str, str], place: str, notes: Notes) -> dict[str, Decima
 def _currency(currency: str, pointer: str) -> None:
     try:
         minor_digits(currency)
-    except Invalid as error:
-        raise type(error)(error.detail, pointer=pointer) from None
+    except UnknownCurrency as error:
+        raise UnknownCurrency(error.detail, pointer=pointer) from None
 
 
 def _check_currencies(phases: Iterable[Phase], place: str, notes: Notes) -> None:

@@ -137,17 +137,14 @@ def catalog_given(document: Any) -> CatalogGiven:
     errors: list[FieldError] = []
     given: CatalogGiven = _read(CatalogGiven, document, "", errors)
     if errors:
-        raise catalog_invalid(errors)
+        raise CatalogInvalid(in_one_sentence(errors), errors=tuple(errors))
     return given
 
 
-def catalog_invalid(errors: list[FieldError]) -> CatalogInvalid:
-    """The error that names all these places."""
+def in_one_sentence(errors: list[FieldError]) -> str:
+    """The first of these places, and how many more there are."""
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-    return CatalogInvalid(
-        f"this catalogue can't be used: {errors[0].pointer or 'as a whole'}: {errors[0].detail}{more}",
-        errors=tuple(errors),
-    )
+    return f"this catalogue can't be used: {errors[0].pointer or 'as a whole'}: {errors[0].detail}{more}"
 
 
 def _read(shape: Any, value: Any, pointer: str, errors: list[FieldError]) -> Any:
