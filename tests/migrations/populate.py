@@ -102,7 +102,7 @@ async def _company(context: Context, call: Call, clock: FixedClock) -> None:
 
 
 async def _subscribed(context: Context, call: Call, owner: Customer, clock: FixedClock) -> None:
-    """A plan that is sold, and a subscription changed in the middle of a month, so that a part of its line is given back."""
+    """A plan that is sold, and a subscription changed in the middle of a month: a part of its line is given back."""
     charge = {"code": "server", "kind": "recurring", "name": "Server", "length": "monthly"}
     phases = [{"kind": "evergreen", "charges": [charge | {"prices": {"EUR": "20", "JPY": "2000"}}]}]
     products = {"server": {"name": "Server", "kind": "base"}}
