@@ -52,6 +52,7 @@ def logs(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Written]]:
         '"PGPASSWORD": "hush"',
         "host=db password='hush' user=ada",
         "whsec_hush+hush/hush==",
+        "paſſword=hush",
     ],
 )
 def test_what_looks_like_a_secret_is_hidden(text: str) -> None:

@@ -30,6 +30,10 @@ _LOOKS_SECRET = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 
+# One of these is in all that looks like a secret. Looking for them takes a tenth of the time that the pattern takes,
+# and every request that is answered makes a line.
+_MARKS = ("sk_", "sk%5f", "whsec_", "bearer", "basic", "://", "passw")
+
 Event = MutableMapping[str, Any]
 
 
@@ -60,7 +64,8 @@ class Redaction:
 
     def text(self, text: str) -> str:
         """The text without secrets."""
-        shown = _LOOKS_SECRET.sub(_hide_match, text)
+        folded = text.casefold()
+        shown = _LOOKS_SECRET.sub(_hide_match, text) if any(mark in folded for mark in _MARKS) else text
         return shown if self._known is None else self._known.sub(HIDDEN, shown)
 
 
