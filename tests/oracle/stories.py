@@ -81,6 +81,7 @@ class Told:
         self.did: list[tuple[date, int, Done]] = []
         self.engine = Engine(story["customers_day"])
         self.number = 0
+        self.through: dict[int, date | None] = {}
         begins_on = self.today + timedelta(days=story["begins"])
         asked = NewSubscription(
             story["plan"], Decimal(story["quantity"]), starts_on=begins_on, bill_cycle_day=story["own_day"]
@@ -120,6 +121,7 @@ class Told:
             assert given in self.oracle.days_to_give()
             self.oracle.customers_day = given
         self.oracle.run(until_on)
+        self.through = {nth: self._charged_through(nth) for nth in range(len(self.oracle.subscribed))}
 
     # Steps
 
@@ -223,7 +225,7 @@ class Told:
             return
         on = used_until = self._day(nth, when)
         if refund == "none":
-            on = max(on, self._charged_through(nth) or on)
+            on = max(on, self.through.get(nth) or on)
         elif refund == "full":
             on = min(on, self.oracle.period_starts_on(nth, self.today))
         asked = Cancel(self._when(when), refund=refund)
@@ -262,7 +264,7 @@ class Told:
         if when == "immediate":
             on = self.today
         elif when == "end_of_term":
-            on = max(self._charged_through(nth) or self.today, self.today)
+            on = max(self.through.get(nth) or self.today, self.today)
         elif when == "start_of_term":
             on = self.oracle.period_starts_on(nth, self.today)
         else:
@@ -270,6 +272,7 @@ class Told:
         return max(on, of.starts_on)
 
     def _charged_through(self, nth: int) -> date | None:
+        """As of the last run."""
         wanted = self.oracle.wanted(nth, self.oracle.spans(nth))
 
         def stands(line: Covered, on: date) -> bool:

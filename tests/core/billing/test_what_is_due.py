@@ -12,6 +12,7 @@ from billsmith.core.cycles.lengths import NAMED
 from billsmith.core.cycles.pieces import Cycle, pieces
 from billsmith.core.ids import InvoiceId
 from billsmith.core.periods import Period
+from billsmith.core.subscriptions.bill_days import bill_day_of
 from billsmith.core.subscriptions.changing import PlanChange, bill_day_changed, plan_changed, quantity_changed
 from billsmith.core.subscriptions.group import Group
 from tests.core.made import uuid
@@ -97,6 +98,14 @@ def test_days_ahead_that_are_paid_for_are_kept_when_another_day_makes_them_due_l
     found = due(bought, day("3-2"), 1)
     assert lines(found) == []
     assert found.subscription.charged_through == {"fee": day("5-29")}
+
+
+def test_a_charge_that_is_not_per_unit_gives_the_first_day_even_of_none():
+    flat = replace(recurring("7", code="support"), per_unit=False)
+    sold = version(52, "flat", "basic", phase("evergreen", None, flat))
+    stretches = billed(on_version(started("plain", on="1-10", quantity=Decimal(0)), sold))
+    later = (replace(stretches[0], start_on=day("2-20")),)
+    assert bill_day_of(later[0], stretches, (), None, "EUR") == 10
 
 
 def test_a_trial_reaches_to_its_end_and_a_set_up_fee_beside_renewals_has_none():

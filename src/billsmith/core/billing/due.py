@@ -18,7 +18,6 @@ from billsmith.core.billing.entries import (
     counts_fixed_months,
     cycle_of,
     exact_amount,
-    quantity_of,
     starting_fixed,
     whole_amount,
 )
@@ -27,7 +26,7 @@ from billsmith.core.cycles.pieces import Cycle, Piece, all_pieces, next_due_on, 
 from billsmith.core.cycles.proration import ALL, Share
 from billsmith.core.money import round_half_away
 from billsmith.core.periods import Period
-from billsmith.core.subscriptions.bill_days import bill_day_of, recurring, sets_customers_day, unit_price
+from billsmith.core.subscriptions.bill_days import bill_day_of, quantity_of, recurring, sets_customers_day, unit_price
 from billsmith.core.subscriptions.stretches import Stretch
 from billsmith.core.subscriptions.subscription import Subscription
 from billsmith.core.subscriptions.timeline import Versions

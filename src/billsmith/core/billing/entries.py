@@ -19,8 +19,6 @@ from billsmith.core.money import round_half_away
 from billsmith.core.subscriptions.stretches import Stretch
 from billsmith.core.subscriptions.subscription import Subscription
 
-ONE = Decimal(1)
-
 
 class Covered(msgspec.Struct, frozen=True, gc=False):
     """A line that a subscription has, which days it covers, and what was corrected of it."""
@@ -67,11 +65,6 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     share: Share | None = None
     """Of the price; None: all of it."""
     corrects: Covered | None = None
-
-
-def quantity_of(stretch: Stretch, charge: Charge) -> Decimal:
-    """How often the price is asked."""
-    return stretch.quantity if charge.per_unit else ONE
 
 
 def exact_amount(price: Decimal, quantity: Decimal, share: Fraction, currency: str) -> Fraction:

@@ -7,6 +7,7 @@ from billsmith.core.catalog.plans import ANY_CURRENCY, Charge
 from billsmith.core.cycles.lengths import months_of
 from billsmith.core.subscriptions.stretches import Stretch
 
+ONE = Decimal(1)
 _A_YEAR = 12
 
 
@@ -53,9 +54,14 @@ def unit_price(stretch: Stretch, charge: Charge, currency: str) -> Decimal:
     return charge.prices[ANY_CURRENCY] if price is None else price
 
 
+def quantity_of(stretch: Stretch, charge: Charge) -> Decimal:
+    """How often the price is asked."""
+    return stretch.quantity if charge.per_unit else ONE
+
+
 def _first_day(stretches: Sequence[Stretch], currency: str) -> int | None:
     """The day of the month of the first recurring charge that costs something."""
     for stretch in stretches:
-        if any(unit_price(stretch, charge, currency) * stretch.quantity for charge in recurring(stretch)):
+        if any(unit_price(stretch, charge, currency) * quantity_of(stretch, charge) for charge in recurring(stretch)):
             return stretch.start_on.day
     return None
