@@ -183,7 +183,7 @@ async def test_an_edited_draft_keeps_the_lines_of_its_run(story: Story) -> None:
     await edit_draft(story.context, story.call, id_, lambda details: replace(details, items=more))
     assert await story.lines() == [[("recurring", "01-10", "02-01", 1419), ("one_off", "", "", 500)]]
     await story.go_to(2026, 2, 2)
-    assert await story.states() == ["open", "draft"]  # February's has its window still
+    assert await story.states() == ["open", "open"]
     await assert_holds(story.context.pool, story.call.tenant.id)
 
 
