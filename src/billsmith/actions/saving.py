@@ -268,7 +268,7 @@ async def _record(
                 fact.type,
                 fact.object_id,
                 fact.object_version,
-                _stored(fact.object, lines or {}),
+                stored_object(fact.object, lines or {}),
                 cause.id,
                 cause.caused_at,
             )
@@ -292,7 +292,7 @@ def _document(invoice: Invoice, lines: tuple[Line, ...], standings: Standings, n
     return Document(invoice, lines, number, standing.tenant.seller, as_party(standing.customer))
 
 
-def _stored(subject: Any, lines: Lines) -> Any:
+def stored_object(subject: Any, lines: Lines) -> Any:
     """What an event keeps of its object: all of it where it can still change, otherwise what of it can."""
     if isinstance(subject, Invoice):
         if subject.finalised_at is not None:

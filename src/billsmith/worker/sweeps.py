@@ -43,7 +43,7 @@ SWEEPS = (
     Sweep("catalog_moves", 5, carry_on_catalog_moves),
     Sweep("expire_credits", 60, expire_credits),
     Sweep("settle_changes", 5, settle_changes_due),
-    Sweep("bill_due", 5, runs.bill_due, runs.SWEEP),
+    Sweep("bill_due", 5, runs.bill_due),
     Sweep("forget_keys", 600, forget_keys, deliver.KEYS_AT_ONCE),
     Sweep("figures", 30, measure),
 )

@@ -46,8 +46,12 @@ async def bill_in(
     cause: Cause,
     standings: Standings,
     until_on: date | None = None,
+    *,
+    ahead: bool = True,
 ) -> tuple[list[Document], Standings]:
     """Bill locked customers for all that is due by a day, or by each one's own today; how they stand afterwards.
+
+    `ahead`: by that day even where it lies after a customer's today.
 
     Their open invoices have to be loaded with their standings, since what is given back may be drawn on them. Nothing
     missing means no document. A customer that is deleted or not invoiced is left out of runs until that changes.
@@ -60,7 +64,8 @@ async def bill_in(
     customers_changed: list[Customer] = []
     for id_, standing in wanted.items():
         today = today_of(standing.customer, cause.caused_at)
-        billed = _all_due(standing, loaded[id_].bought, until_on or today)
+        by_on = today if until_on is None else until_on if ahead else min(until_on, today)
+        billed = _all_due(standing, loaded[id_].bought, by_on)
         now = standing
         for one in billed:
             now = replace(now, customer=one.customer)
@@ -75,8 +80,7 @@ async def bill_in(
     for id_ in set(standings) - set(wanted):
         next_at[id_] = None
     saved = await save(connection, context, cause, standings, made.decisions, made.lines)
-    for invoice, entries in made.covered:
-        await coverage_rows.insert_covered(connection, invoice, entries)
+    await coverage_rows.insert_covered(connection, made.covered)
     rows = [now.subscription for before, now in changed if now.subscription != before.subscription]
     await subscription_rows.update_subscriptions(connection, tenant_id, rows)
     await _save_customers(connection, context, cause, customers_changed)

@@ -1,25 +1,31 @@
 """Billing runs: one customer when asked, or all for whom something is due, a batch at a time."""
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import UTC, date, datetime, time
 
+import msgspec
+
+from billsmith.actions.billing.batches import BatchBilled, bill_claimed
 from billsmith.actions.billing.customers import bill_in
 from billsmith.actions.calls import Call, Outcome, carry_out, previewed_or_done
 from billsmith.actions.context import Context
-from billsmith.actions.money.sweeping import in_halves, of_each_tenant
-from billsmith.actions.saving import lock_standing, lock_standings
+from billsmith.actions.money.sweeping import NOBODYS_FAULT, in_halves, of_each_tenant
+from billsmith.actions.saving import lock_standing
 from billsmith.core.customers import not_deleted
-from billsmith.core.ids import CustomerId
+from billsmith.core.ids import CustomerId, TenantId, shard_of
 from billsmith.core.invoices import Document
 from billsmith.core.tenants import Tenant
 from billsmith.errors import BillsmithError
 from billsmith.store import coverage as coverage_rows
-from billsmith.store.coverage import BillDue
+from billsmith.store import runs as run_rows
 from billsmith.store.events import Cause
 from billsmith.store.pool import Connection
+from billsmith.store.runs import Claimed, Place
 
 SWEEP = 1000
-"""Customers that one call of a sweep bills, in one transaction per tenant."""
+"""Customers that one transaction bills."""
+REASON = "a billing run"
+START: Place = (datetime.min.replace(tzinfo=UTC), 0)
 
 
 async def bill_customer(
@@ -48,39 +54,108 @@ async def bill_customer_in(
     return documents
 
 
+class Turn(msgspec.Struct, frozen=True, gc=False):
+    """What one batch of one tenant came to."""
+
+    customers: int = 0
+    documents: int = 0
+    parked: int = 0
+    after: Place | None = None
+    """Where the next one goes on; None: there was nothing behind this one."""
+
+
 async def bill_due(context: Context) -> int:
-    """Bill a batch of those for whom something is due, of all who live in the real time; how many were looked at."""
-    due = await coverage_rows.customers_to_bill(context.pool, context.clock.wall(), SWEEP)
-    return await of_each_tenant(context, due, _bill_these, "a billing run")
+    """Bill a batch of every tenant for whom something is due, of all who live in the real time; how many customers.
+
+    Each tenant has its turn, however much one of them has due.
+    """
+    turns: list[Turn] = []
+    due = [_Due(tenant_id) for tenant_id in await run_rows.tenants_to_bill(context.pool, context.clock.wall())]
+
+    async def take_turn(context: Context, call: Call, due: Sequence[_Due]) -> None:
+        tenant_id = call.tenant.id
+        turn = await bill_batch(context, call, after=_places.get(tenant_id, START))
+        if turn.after is None:
+            _places.pop(tenant_id, None)
+        else:
+            _places[tenant_id] = turn.after
+        turns.append(turn)
+
+    await of_each_tenant(context, due, take_turn, REASON)
+    return sum(turn.customers for turn in turns)
+
+
+class _Due(msgspec.Struct, frozen=True, gc=False):
+    tenant_id: TenantId
+
+
+_places: dict[TenantId, Place] = {}
+"""Where this process goes on: what it has billed lies before, in an index that is slow to forget."""
 
 
 async def bill_due_of(context: Context, call: Call) -> int:
     """Bill a batch of one tenant's customers for what is due by its own clock; how many were looked at."""
-    now = context.clock.of(call.tenant)
-    due = await coverage_rows.customers_to_bill_of(context.pool, call.tenant.id, now, SWEEP)
-    await _bill_these(context, call, due)
-    return len(due)
+    return (await bill_batch(context, call)).customers
 
 
-async def _bill_these(context: Context, call: Call, due: Sequence[BillDue]) -> None:
-    async def work(some: Sequence[BillDue]) -> int:
-        async def verb(connection: Connection, cause: Cause) -> int:
-            ids = [one.id for one in some]
-            standings = await lock_standings(connection, call.tenant, ids, ids)
-            await bill_in(connection, context, cause, standings)
-            return len(some)
+async def bill_batch(
+    context: Context, call: Call, until_on: date | None = None, after: Place = START, limit: int = SWEEP
+) -> Turn:
+    """Bill some of a tenant's customers for what is due by a day, and by their own today; who can't be is parked.
 
-        return (await carry_out(context, call, verb)).fresh
+    Whom somebody else is working on is left to a later batch. Raises ClockMoving, DatabaseUnavailable.
+    """
+    claimed: list[Claimed] = []
+    parked = 0
 
-    async def park(one: BillDue, error: BaseException) -> None:
-        async def verb(connection: Connection, cause: Cause) -> None:
-            await lock_standing(connection, call.tenant, one.id)
-            await coverage_rows.park_customer(connection, call.tenant.id, one.id, _because(error))
+    async def first(connection: Connection, cause: Cause) -> BatchBilled:
+        claimed[:] = await run_rows.claim_customers(connection, call.tenant.id, _due_at(cause, until_on), after, limit)
+        return await bill_claimed(connection, context, cause, call.tenant, claimed, until_on)
 
-        await carry_out(context, call, verb)
+    async def again(some: Sequence[Claimed]) -> int:
+        async def verb(connection: Connection, cause: Cause) -> BatchBilled:
+            held = await run_rows.claim_these(
+                connection, call.tenant.id, _due_at(cause, until_on), [one.id for one in some]
+            )
+            return await bill_claimed(connection, context, cause, call.tenant, held, until_on)
 
-    if due:
-        await in_halves(due, work, park)
+        return (await carry_out(context, call, verb)).fresh.documents
+
+    async def park(one: Claimed, error: BaseException) -> None:
+        nonlocal parked
+        await _park(context, call, one.id, error)
+        parked += 1
+
+    try:
+        documents = (await carry_out(context, call, first)).fresh.documents
+    except NOBODYS_FAULT:
+        raise
+    except Exception as error:
+        if not claimed:
+            raise
+        if len(claimed) == 1:
+            await park(claimed[0], error)
+            documents = 0
+        else:
+            half = len(claimed) // 2
+            documents = await in_halves(claimed[:half], again, park) + await in_halves(claimed[half:], again, park)
+    full = len(claimed) == limit
+    return Turn(len(claimed), documents, parked, (claimed[-1].next_bill_at, shard_of(claimed[-1].id)) if full else None)
+
+
+def _due_at(cause: Cause, until_on: date | None) -> datetime:
+    """By when something has to be due, at the latest: the day of a run begins in the far east, but never ahead."""
+    if until_on is None:
+        return cause.caused_at
+    return min(cause.caused_at, datetime.combine(until_on, time(12), UTC))
+
+
+async def _park(context: Context, call: Call, id_: CustomerId, error: BaseException) -> None:
+    async def verb(connection: Connection, cause: Cause) -> None:
+        await lock_standing(connection, call.tenant, id_)
+        await coverage_rows.park_customer(connection, call.tenant.id, id_, _because(error))
+
+    await carry_out(context, call, verb)
 
 
 def _because(error: BaseException) -> str:
