@@ -6,36 +6,39 @@ The first of each kind is made by the rules; the others are the same with ids of
 import asyncio
 import multiprocessing
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import msgspec
 from msgspec.structs import replace
 
 from bench.stage import CITIES
 from billsmith.actions import tenants
-from billsmith.actions.calls import Call
+from billsmith.actions.calls import Call, carry_out
 from billsmith.actions.catalog import apply_catalog, get_catalog
 from billsmith.actions.context import Context
+from billsmith.actions.customers import insert_with_snapshot
+from billsmith.actions.saving import record_facts
 from billsmith.config import Settings
 from billsmith.core.catalog.given import catalog_given
-from billsmith.core.customers import Customer, CustomerDetails, as_party, new_customer
+from billsmith.core.customers import Customer, CustomerDetails, new_customer
 from billsmith.core.ids import CustomerId, GroupId, SnapshotId, SubscriptionId
 from billsmith.core.parties import Address
-from billsmith.core.subscriptions.group import Group
 from billsmith.core.subscriptions.starting import NewIds, NewSubscription, created
 from billsmith.core.subscriptions.subscription import Change, Subscription
+from billsmith.core.subscriptions.timeline import subscription_fact
 from billsmith.core.tenants import NewTenant, Tenant
 from billsmith.core.time_zones import local_midnight
-from billsmith.store import customers as customer_rows
 from billsmith.store import subscriptions as subscription_rows
-from billsmith.store import tenants as tenant_rows
+from billsmith.store.events import Cause
+from billsmith.store.pool import Connection
 from billsmith.wiring import open_context
 
 AT_ONCE = 2_000
+QUANTITIES = 20
 CHARGES = 3
 """The most charges that a plan of these companies has."""
-
-_TAX = {"percent": "19"}
 
 
 class Share(msgspec.Struct, frozen=True):
@@ -152,16 +155,65 @@ async def _write(context: Context, tenant: Tenant, kind: Kind, start: int, end: 
             emails=(f"billing@customer-{nth}.example",),
             address=address,
         )
+        quantity = Decimal(1 + nth % QUANTITIES)
         subscription = replace(
-            kind.subscription, id=SubscriptionId(ids[2]), customer_id=customer.id, group_id=GroupId(ids[3])
+            kind.subscription,
+            id=SubscriptionId(ids[2]),
+            customer_id=customer.id,
+            group_id=GroupId(ids[3]),
+            quantity=quantity,
         )
         customers.append(customer)
         subscriptions.append(subscription)
-        changes += [(subscription.id, change) for change in kind.changes]
-    async with context.pool.acquire() as connection, connection.transaction():
-        snapshots = [(one.snapshot_id, as_party(one)) for one in customers]
-        await tenant_rows.insert_snapshots(connection, tenant.id, snapshots)
-        await customer_rows.insert_customers(connection, customers)
+        changes += [(subscription.id, replace(change, quantity=quantity)) for change in kind.changes]
+
+    async def write(connection: Connection, cause: Cause) -> None:
+        await insert_with_snapshot(connection, context, cause, customers)
         await subscription_rows.insert_subscriptions(connection, subscriptions)
         await subscription_rows.insert_changes(connection, tenant.id, changes)
+        facts = [subscription_fact("subscription.created", replace(one, version=1)) for one in subscriptions]
+        facts += [subscription_fact("subscription.started", one) for one in subscriptions]
+        await record_facts(connection, context, cause, facts)
         await subscription_rows.set_next_bill_at(connection, tenant.id, {one.id: kind.bill_at for one in customers})
+
+    await carry_out(context, Call(tenant, "bench", "req_bench"), write)
+
+
+async def change_some(context: Context, tenant: Tenant, percent: int, on: date) -> int:
+    """Of so many in a hundred twice as much since a day, as the verb would have written it; how many there are."""
+    ids = [row["id"] for row in await context.pool.fetch(_SUBSCRIPTIONS, tenant.id)]
+    chosen = [id_ for nth, id_ in enumerate(ids) if nth % 100 < percent]
+    for start in range(0, len(chosen), AT_ONCE):
+        await _change(context, tenant, chosen[start : start + AT_ONCE], on)
+    return len(chosen)
+
+
+_SUBSCRIPTIONS = "SELECT id FROM subscriptions WHERE tenant_id = $1"
+
+
+async def _change(context: Context, tenant: Tenant, ids: list[UUID], on: date) -> None:
+    at = local_midnight(on, tenant.time_zone)
+
+    async def write(connection: Connection, cause: Cause) -> None:
+        found = await subscription_rows.get_subscriptions(connection, tenant.id, ids)
+        now = [
+            replace(
+                one,
+                quantity=one.quantity * 2,
+                rework_from_on=on,
+                next_bill_on=on if one.next_bill_on is None else min(on, one.next_bill_on),
+                version=one.version + 1,
+            )
+            for one in found.values()
+        ]
+        changes = [
+            (one.id, Change(2, "quantity_changed", at, on, quantity=one.quantity, made_at=cause.caused_at))
+            for one in now
+        ]
+        await subscription_rows.insert_changes(connection, tenant.id, changes)
+        await subscription_rows.update_subscriptions(connection, tenant.id, now)
+        facts = [subscription_fact("subscription.quantity_changed", one) for one in now]
+        await record_facts(connection, context, cause, facts)
+        await subscription_rows.wake_customers_to_bill(connection, tenant.id, {one.customer_id: at for one in now})
+
+    await carry_out(context, Call(tenant, "bench", "req_bench"), write)

@@ -72,7 +72,7 @@ async def insert_events(writer: Writer, tenant_id: TenantId, events: Sequence[Ev
     await insert_rows(writer, "events", EVENT_COLUMNS, records, _SQL["insert_events"])
     shards = [record[0] for record in records]
     ids = [event.id for event in events]
-    await writer.execute(_SQL["insert_outbox"], tenant_id, sorted(set(shards)), shards, ids)
+    await writer.execute(_SQL["insert_outbox"], tenant_id, shards, ids)
 
 
 def event_record(event: EventRow) -> tuple[Any, ...]:

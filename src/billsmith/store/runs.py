@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import msgspec
@@ -106,6 +107,33 @@ async def tenants_to_bill(connection: Connection | Pool, now: datetime) -> list[
 async def count_customers_to_bill(connection: Connection | Pool, tenant_id: TenantId, due_at: datetime) -> int:
     """How many customers of a tenant have something due."""
     return int(await connection.fetchval(_SQL["count_customers_to_bill"], tenant_id, due_at))
+
+
+class Parked(msgspec.Struct, frozen=True, gc=False):
+    """A customer that runs leave out, and why."""
+
+    id: CustomerId
+    name: str
+    because: str
+
+
+async def parked_customers(connection: Connection | Pool, tenant_id: TenantId, limit: int) -> list[Parked]:
+    """Those of a tenant, the oldest customers first."""
+    return [Parked(*row) for row in await connection.fetch(_SQL["parked_customers"], tenant_id, limit)]
+
+
+async def retry_parked(connection: Connection, tenant_id: TenantId, at: datetime) -> int:
+    """Have them be billed from an instant on; how many."""
+    said: str = await connection.execute(_SQL["retry_parked"], tenant_id, at)
+    return int(said.rsplit(maxsplit=1)[-1])
+
+
+async def customers_to_bill_page(
+    connection: Connection | Pool, tenant_id: TenantId, due_at: datetime, after: UUID, limit: int
+) -> list[CustomerId]:
+    """Who of a tenant has something due by an instant, in the order of ids, from behind one on."""
+    rows = await connection.fetch(_SQL["customers_to_bill_page"], tenant_id, due_at, after, limit)
+    return [row["id"] for row in rows]
 
 
 def price_table(stored: dict[str, str] | None) -> dict[str, Decimal] | None:

@@ -19,6 +19,7 @@ from billsmith.core.facts import Fact
 from billsmith.core.ids import CreditId, CustomerId, InvoiceId, SubscriptionId, TenantId, shard_of
 from billsmith.core.invoices import Document, Invoice, Line
 from billsmith.core.invoicing import GiveBack, draft_of_lines, drafted, finalise
+from billsmith.core.tenants import TenantSettings
 from billsmith.core.time_zones import local_midnight
 from billsmith.store import coverage as coverage_rows
 from billsmith.store import customers as customer_rows
@@ -57,7 +58,7 @@ async def bill_in(
     missing means no document. A customer that is deleted or not invoiced is left out of runs until that changes.
     """
     tenant_id = cause.tenant_id
-    wanted = {id_: one for id_, one in standings.items() if _is_billed(one.customer)}
+    wanted = {id_: one for id_, one in standings.items() if is_billed(one.customer)}
     loaded = await load_bought(connection, tenant_id, [one.customer for one in wanted.values()])
     made, standing_now, next_at = _Made(), dict(standings), dict[CustomerId, datetime | None]()
     changed: list[tuple[Bought, Bought]] = []
@@ -65,7 +66,7 @@ async def bill_in(
     for id_, standing in wanted.items():
         today = today_of(standing.customer, cause.caused_at)
         by_on = today if until_on is None else until_on if ahead else min(until_on, today)
-        billed = _all_due(standing, loaded[id_].bought, by_on)
+        billed = all_due(standing.customer, standing.tenant.settings, loaded[id_].bought, by_on)
         now = standing
         for one in billed:
             now = replace(now, customer=one.customer)
@@ -92,17 +93,16 @@ def _by_id(one: Bought) -> SubscriptionId:
     return one.subscription.id
 
 
-def _is_billed(customer: Customer) -> bool:
+def is_billed(customer: Customer) -> bool:
+    """Whether runs bill it."""
     return customer.deleted_at is None and customer.invoicing != "off"
 
 
-def _all_due(standing: Standing, bought: Sequence[Bought], until_on: date) -> list[Billed]:
+def all_due(customer: Customer, settings: TenantSettings, bought: Sequence[Bought], until_on: date) -> list[Billed]:
     """All at once, or date by date in order, as the tenant wants its missed periods."""
-    settings = standing.tenant.settings
     if settings.catch_up == "one_invoice":
-        return [bill(standing.customer, bought, settings, until_on)]
+        return [bill(customer, bought, settings, until_on)]
     found: list[Billed] = []
-    customer = standing.customer
     for _ in range(MOST_DATES):
         on = first_due(one.subscription for one in bought)
         found.append(bill(customer, bought, settings, until_on if on is None else min(on, until_on)))

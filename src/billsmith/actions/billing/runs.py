@@ -1,6 +1,6 @@
 """Billing runs: one customer when asked, or all for whom something is due, a batch at a time."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, time
 
 import msgspec
@@ -15,12 +15,14 @@ from billsmith.core.customers import not_deleted
 from billsmith.core.ids import CustomerId, TenantId, shard_of
 from billsmith.core.invoices import Document
 from billsmith.core.tenants import Tenant
-from billsmith.errors import BillsmithError
+from billsmith.core.time_zones import local_day
+from billsmith.errors import BillsmithError, Invalid
 from billsmith.store import coverage as coverage_rows
 from billsmith.store import runs as run_rows
+from billsmith.store import tenants as tenant_rows
 from billsmith.store.events import Cause
 from billsmith.store.pool import Connection
-from billsmith.store.runs import Claimed, Place
+from billsmith.store.runs import Claimed, Parked, Place
 
 SWEEP = 1000
 """Customers that one transaction bills."""
@@ -109,13 +111,15 @@ async def bill_batch(
     parked = 0
 
     async def first(connection: Connection, cause: Cause) -> BatchBilled:
-        claimed[:] = await run_rows.claim_customers(connection, call.tenant.id, _due_at(cause, until_on), after, limit)
+        claimed[:] = await run_rows.claim_customers(
+            connection, call.tenant.id, _due_at(cause.caused_at, until_on), after, limit
+        )
         return await bill_claimed(connection, context, cause, call.tenant, claimed, until_on)
 
     async def again(some: Sequence[Claimed]) -> int:
         async def verb(connection: Connection, cause: Cause) -> BatchBilled:
             held = await run_rows.claim_these(
-                connection, call.tenant.id, _due_at(cause, until_on), [one.id for one in some]
+                connection, call.tenant.id, _due_at(cause.caused_at, until_on), [one.id for one in some]
             )
             return await bill_claimed(connection, context, cause, call.tenant, held, until_on)
 
@@ -143,11 +147,11 @@ async def bill_batch(
     return Turn(len(claimed), documents, parked, (claimed[-1].next_bill_at, shard_of(claimed[-1].id)) if full else None)
 
 
-def _due_at(cause: Cause, until_on: date | None) -> datetime:
+def _due_at(now: datetime, until_on: date | None) -> datetime:
     """By when something has to be due, at the latest: the day of a run begins in the far east, but never ahead."""
     if until_on is None:
-        return cause.caused_at
-    return min(cause.caused_at, datetime.combine(until_on, time(12), UTC))
+        return now
+    return min(now, datetime.combine(until_on, time(12), UTC))
 
 
 async def _park(context: Context, call: Call, id_: CustomerId, error: BaseException) -> None:
@@ -163,3 +167,47 @@ def _because(error: BaseException) -> str:
     if isinstance(error, BillsmithError):
         return f"{error.code}: {error.detail}"
     return f"{type(error).__name__}: {error}"[:500]
+
+
+class RunAhead(Invalid):
+    """A run for a day that has not begun for any customer: only a dry run looks ahead."""
+
+    code = "run_ahead"
+
+
+async def tenants_waiting(context: Context, tenant_id: TenantId | None = None) -> list[Tenant]:
+    """Whose customers have something due, of all who live in the real time; or one tenant, whatever its time is."""
+    ids = [tenant_id] if tenant_id else await run_rows.tenants_to_bill(context.pool, context.clock.wall())
+    found = await tenant_rows.get_tenants(context.pool, ids)
+    return [found[id_] for id_ in ids]
+
+
+async def customers_waiting(context: Context, tenant: Tenant, until_on: date | None = None) -> int:
+    """How many customers of a tenant have something due by a day, or by now; a few of them may be in a later zone."""
+    due_at = _due_at(context.clock.of(tenant), until_on)
+    return await run_rows.count_customers_to_bill(context.pool, tenant.id, due_at)
+
+
+def check_not_ahead(context: Context, tenants: Iterable[Tenant], until_on: date | None) -> None:
+    """Whether the day has begun somewhere for every tenant. Raises RunAhead."""
+    for tenant in tenants:
+        today = local_day(context.clock.of(tenant), _FIRST_TO_SEE_A_DAY)
+        if until_on is not None and until_on > today:
+            raise RunAhead(f"{until_on} has not begun yet for {tenant.name}; a dry run looks ahead", pointer="/until")
+
+
+_FIRST_TO_SEE_A_DAY = "Pacific/Kiritimati"
+
+
+async def parked_customers(context: Context, tenant: Tenant, limit: int = 1000) -> list[Parked]:
+    """Customers that runs leave out, with the reason; the oldest first."""
+    return await run_rows.parked_customers(context.pool, tenant.id, limit)
+
+
+async def retry_parked(context: Context, call: Call) -> int:
+    """Have all parked customers of a tenant be billed by the next run; how many there are."""
+
+    async def verb(connection: Connection, cause: Cause) -> int:
+        return await run_rows.retry_parked(connection, call.tenant.id, cause.caused_at)
+
+    return (await carry_out(context, call, verb)).fresh

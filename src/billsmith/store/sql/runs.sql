@@ -55,3 +55,14 @@ WHERE tenants.clock_at IS NULL
 
 -- name: count_customers_to_bill
 SELECT count(*) FROM customers WHERE tenant_id = $1 AND next_bill_at <= $2;
+
+-- name: parked_customers
+SELECT id, name, bill_parked_because FROM customers WHERE tenant_id = $1 AND bill_parked_because IS NOT NULL ORDER BY id LIMIT $2;
+
+-- name: retry_parked
+-- The reason stays until they are billed, or parked for another.
+UPDATE customers SET next_bill_at = $2 WHERE tenant_id = $1 AND bill_parked_because IS NOT NULL AND next_bill_at IS NULL;
+
+-- name: customers_to_bill_page
+-- For a dry run, which locks nobody.
+SELECT id FROM customers WHERE tenant_id = $1 AND next_bill_at <= $2 AND id > $3 ORDER BY id LIMIT $4;
