@@ -6,6 +6,7 @@ import sys
 from collections.abc import Awaitable, Callable
 
 from bench.collection import collection
+from bench.growth import growth
 from bench.import_shop import import_shop
 from bench.lists import lists
 from bench.measured import Measured, screen, show, write
@@ -21,6 +22,7 @@ BENCHES: dict[str, Callable[[str, int | None], Awaitable[Measured]]] = {
     "import": import_shop,
     "collection": collection,
     "run": billing_run,
+    "growth": growth,
 }
 
 

@@ -30,9 +30,9 @@ from billsmith.core.subscriptions.subscription import Change, Subscription
 from billsmith.core.subscriptions.timeline import subscription_fact
 from billsmith.core.tenants import NewTenant, Tenant
 from billsmith.core.time_zones import local_midnight
-from billsmith.store import subscriptions as subscription_rows
 from billsmith.store.events import Cause
 from billsmith.store.pool import Connection
+from billsmith.store.selling import subscriptions as subscription_rows
 from billsmith.wiring import open_context
 
 AT_ONCE = 2_000

@@ -26,6 +26,7 @@ ACCOUNTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "payout_billed": (("payout_cost",), ("payable",)),
     "negative_total": (("receivable",), ("customer_credit",)),
     "negative_total_voided": (("customer_credit",), ("receivable",)),
+    "absorbed": (("receivable",), ("bad_debt",)),
     "credit_drawn": (("customer_credit",), ("receivable",)),
     "credit_returned": (("receivable",), ("customer_credit",)),
     "credit_granted": (("credits_granted",), ("customer_credit",)),
@@ -72,6 +73,7 @@ INVOICE_FIGURES = {
     "credit_returned": ("credit_applied_minor", "receivable", -1),
     "negative_total": ("moved_to_credit_minor", "receivable", -1),
     "negative_total_voided": ("moved_to_credit_minor", "receivable", -1),
+    "absorbed": ("absorbed_minor", "receivable", -1),
     "payment_allocated": ("paid_minor", "receivable", -1),
     "payment_linked": ("paid_minor", "receivable", -1),
     **dict.fromkeys(GIVEN_BACK, ("paid_minor", "receivable", -1)),
@@ -113,7 +115,7 @@ SETTLING = (
 CHANGEABLE = (
     "status", "collection_state", "metadata", "tags", "labels", "version", "settled_at", "balance_minor",
     "refunded_minor", "payment_method_id", "collection_policy", "next_collect_at", "attempt_count",
-    "collection_reason", "last_decline", "revised_by_id", "rebill", *SETTLING,
+    "collection_reason", "last_decline", "revised_by_id", "rebill", "unrecoverable_minor", *SETTLING,
 )  # fmt: skip
 LIVE = ("sent", "authorized", "pending", "requires_action", "unknown")
 

@@ -14,9 +14,9 @@ from billsmith.actions.context import Context
 from billsmith.core.catalog.given import CatalogInvalid, catalog_given
 from billsmith.core.subscriptions.starting import PlanNotThere
 from billsmith.core.tenants import Tenant
-from billsmith.store import catalog as catalog_rows
-from billsmith.store.catalog import keep
 from billsmith.store.pool import Pool
+from billsmith.store.selling import catalog as catalog_rows
+from billsmith.store.selling.catalog import keep
 from tests.actions.made import events, everything, keyed, refused, told
 from tests.core.catalog.made import HOSTING, hosting, put
 

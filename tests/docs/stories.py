@@ -5,11 +5,13 @@ from collections.abc import Callable, Sequence
 from datetime import date
 from typing import Any
 
+from billsmith.core.ids import CreditId, InvoiceId
 from billsmith.core.invoices import Adjustment, Invoice, InvoiceDetails, Item
+from billsmith.core.invoicing import GiveBack, finalise, new_draft
 from billsmith.core.ledger import Balance, Posting
 from billsmith.core.money import show_amount
 from tests.core.collecting.money_books import MoneyBooks
-from tests.core.made import TODAY
+from tests.core.made import NOON, TODAY
 from tests.docs import money_stories
 from tests.docs.examples import given_item, minor
 from tests.docs.money_stories import MONEY_STORIES, books_of, refused
@@ -66,6 +68,9 @@ EVERY_KIND = [
     "credit deleted",
     "credit of 5.00, expires in 3 days",
     "credit expired",
+    "invoice of 30.00",
+    "invoice 9 written off",
+    "20.00 of invoice 9 given back, 10.00 new",
 ]
 
 
@@ -101,6 +106,16 @@ def _take_back(books: MoneyBooks, found: re.Match[str]) -> None:
     books.take_back(left, because_expired=found["how"] == "expired")
 
 
+def _give_back(books: MoneyBooks, found: re.Match[str]) -> None:
+    corrected, back = money_stories.nth(books, found), minor(found["amount"])
+    new = (Item("New", minor(found["new"])),) if found["new"] else ()
+    standing = books.standing(owed=True)
+    details = InvoiceDetails(items=(*new, Item("Unused", -back)))
+    draft, lines = new_draft(standing, details, InvoiceId(books.new_id()), NOON)
+    books.lines[draft.id] = lines
+    books.save(finalise(standing, draft, lines, NOON, CreditId(books.new_id()), [GiveBack(corrected, back)]))
+
+
 AMOUNT = r"(?P<amount>-?[0-9.]+)"
 SENTENCES: list[tuple[str, Teller]] = [
     (rf"invoice of {AMOUNT}(?: at (?P<rate>[^,]+))?(?:, due (?P<due>\S+))?", _bill),
@@ -108,6 +123,7 @@ SENTENCES: list[tuple[str, Teller]] = [
     (rf"payout of {AMOUNT}", _pay_out),
     (rf"credit of {AMOUNT}(?:, expires in (?P<days>\d+) days)?", _grant),
     (r"credit (?P<how>expired|deleted)", _take_back),
+    (rf"{AMOUNT} of invoice (?P<n>\d+) given back(?:, (?P<new>[0-9.]+) new)?", _give_back),
 ]
 
 

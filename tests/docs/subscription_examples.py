@@ -39,7 +39,7 @@ def timeline(rows: list[Row], options: Row) -> list[Row]:
         if "through" in options:
             group = charged(group, options["through"])
         try:
-            group = _asked(group, row["asked"])
+            group = asked_of(group, row["asked"])
             shown = _billed(group)
         except BillsmithError as error:
             shown = f"refused: `{error.code}`"
@@ -57,7 +57,7 @@ def _billed(group: Group) -> str:
     return "; ".join(parts) or "nothing"
 
 
-def _asked(group: Group, said: str) -> Group:
+def asked_of(group: Group, said: str) -> Group:
     if said in ("–", "start"):
         return group
     found = _SAID.fullmatch(said)

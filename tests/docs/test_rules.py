@@ -8,7 +8,9 @@ from typing import get_args
 import pytest
 
 from billsmith.core.ledger import PostingKind
+from tests.docs.billing_examples import BILLING
 from tests.docs.catalogue_examples import CATALOGUE
+from tests.docs.cycle_examples import CYCLES
 from tests.docs.examples import EXAMPLES
 from tests.docs.pages import RULES, Table, rule_pages, tables_of
 from tests.docs.stories import STORIES
@@ -16,7 +18,7 @@ from tests.docs.subscription_examples import SUBSCRIPTIONS
 from tests.house.source_tree import ROOT, SOURCE, modules
 
 TABLES = [table for page in rule_pages() for table in tables_of(page)]
-COMPUTED = {**EXAMPLES, **STORIES, **CATALOGUE, **SUBSCRIPTIONS}
+COMPUTED = {**EXAMPLES, **STORIES, **CATALOGUE, **SUBSCRIPTIONS, **CYCLES, **BILLING}
 LINK = re.compile(r"docs/rules/[\w.-]*\w\.md|docs/rules/")
 
 

@@ -8,9 +8,10 @@ from tests.verify.conftest import Owner
 from tests.verify.planted import HOUSE, OPEN, Planted
 from tests.verify.planted_catalog import CATALOG
 from tests.verify.planted_money import MONEY
+from tests.verify.planted_subscriptions import SUBSCRIPTIONS
 from tests.verify.world import World
 
-PLANTED = [*HOUSE, *MONEY, *CATALOG]
+PLANTED = [*HOUSE, *MONEY, *CATALOG, *SUBSCRIPTIONS]
 
 # Whole numbers that are no figures of ours.
 NOT_FIGURES = {
@@ -19,6 +20,7 @@ NOT_FIGURES = {
     "operation_items.amount_minor": "what an item was asked for, a filter's answer at one instant",
     "customers.labels": "hashes, made in Python from the tags and metadata beside them",
     "invoices.labels": "likewise",
+    "subscriptions.labels": "likewise",
 }
 
 

@@ -22,6 +22,9 @@ from billsmith.actions.invoices import (
     finalise_invoice,
     relabel_invoice,
 )
+from billsmith.actions.subscriptions.asking import QuantityChange
+from billsmith.actions.subscriptions.changing import alter
+from billsmith.actions.subscriptions.starting import Order, subscribe
 from billsmith.actions.tenants import create_key, create_tenant, revoke_key
 from billsmith.clock import FixedClock
 from billsmith.core.catalog.given import catalog_given
@@ -30,6 +33,7 @@ from billsmith.core.customers import Customer, CustomerDetails
 from billsmith.core.discounts import Discount
 from billsmith.core.invoices import Adjustment, Document, InvoiceDetails, Item
 from billsmith.core.periods import Period
+from billsmith.core.subscriptions.starting import NewSubscription
 from billsmith.core.taxes import Tax
 from billsmith.core.tenants import NewTenant, Scope, Tenant, TenantSettings
 from tests.core.catalog.made import HOSTING, hosting, put
@@ -64,6 +68,7 @@ async def build(context: Context, clock: FixedClock) -> World:
         await _family(context, call, ada)
         await _import(context, call)
         await move_money(context, call, VAT, ada)
+        await _subscribe(context, call)
     return World(first, second)
 
 
@@ -82,6 +87,18 @@ async def _sell(context: Context, call: Call) -> None:
     dearer = put(hosting(), "plans.backup.phases.0.charges.0.prices.EUR", "2")
     for document in (HOSTING, dearer):
         await apply_catalog(context, call, catalog_given(document))
+
+
+async def _subscribe(context: Context, call: Call) -> None:
+    """A base with an add-on, billed for months and corrected by fewer of them; somebody who left."""
+    eve = await _customer(context, call, "Eve", external_id="eve", currency="EUR")
+    order = Order(NewSubscription("hosting-monthly", starts_on=date(2026, 1, 1), quantity=Decimal(3)))
+    base = (await subscribe(context, call, eve.id, order)).fresh.subscription
+    await subscribe(context, call, eve.id, Order(NewSubscription("backup"), base=base.id), "later")
+    await alter(context, call, base.id, QuantityChange(Decimal(1), date(2026, 3, 1)))
+    gone = await _customer(context, call, "Gone", currency="EUR")
+    await subscribe(context, call, gone.id, Order(NewSubscription("hosting-monthly")), "later")
+    await delete_customer(context, call, gone.id)
 
 
 async def _keys(context: Context, call: Call) -> None:

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import msgspec
 
+from billsmith.actions.billing.drafts import finalise_due_of
 from billsmith.actions.billing.runs import bill_due_of
 from billsmith.actions.calls import Call, ClockMoving, Outcome, answered_before, carry_out
 from billsmith.actions.catalog_moves import carry_on_catalog_moves_of
@@ -42,6 +43,7 @@ DUE: tuple[Callable[[Context, Call], Awaitable[int]], ...] = (
     carry_on_catalog_moves_of,
     settle_changes_of,
     bill_due_of,
+    finalise_due_of,
     hear_changes_of,
     recover_of,
     carry_on_bulk_refunds_of,

@@ -24,10 +24,10 @@ from billsmith.core.ids import CatalogId, OperationId, PlanVersionId, shard_of, 
 from billsmith.core.subscriptions.starting import PlanNotThere
 from billsmith.core.tenants import Tenant
 from billsmith.core.time_zones import local_day
-from billsmith.store import catalog as catalog_rows
 from billsmith.store import operations as operation_rows
 from billsmith.store.events import Cause
 from billsmith.store.pool import Connection, Pool
+from billsmith.store.selling import catalog as catalog_rows
 from billsmith.store.transaction import MustRepeat
 
 MOVE = "catalogue_move"

@@ -28,12 +28,12 @@ from billsmith.core.subscriptions.timeline import Timeline
 from billsmith.core.tenants import Tenant
 from billsmith.core.time_zones import local_day
 from billsmith.errors import BillsmithError, Unavailable
-from billsmith.store import catalog as catalog_rows
 from billsmith.store import operations as operation_rows
 from billsmith.store import tenants as tenant_rows
 from billsmith.store.events import Cause
 from billsmith.store.operations import OperationItem
 from billsmith.store.pool import Connection
+from billsmith.store.selling import catalog as catalog_rows
 from billsmith.store.transaction import transact
 
 LEASE = timedelta(minutes=2)

@@ -6,7 +6,6 @@ from uuid import UUID
 
 import msgspec
 
-from billsmith.actions.billing.customers import given_back_by
 from billsmith.actions.calls import Begun, Call, Outcome, carry_out
 from billsmith.actions.context import Context
 from billsmith.actions.money.collect import begin_scheduled, belonging, charge_in_steps, method_for
@@ -16,6 +15,7 @@ from billsmith.actions.saving import (
     InvoiceNotFound,
     Standings,
     documents_of,
+    given_back_by,
     lock_standing,
     lock_standings,
     record_facts,
@@ -40,12 +40,12 @@ from billsmith.core.payments.methods import PaymentMethod, usable
 from billsmith.core.tenants import Tenant
 from billsmith.core.text import UnusableText
 from billsmith.errors import BillsmithError
-from billsmith.store import coverage as coverage_rows
 from billsmith.store import invoices as invoice_rows
 from billsmith.store.events import Cause
 from billsmith.store.listing import Filters
 from billsmith.store.money import payment_methods as method_rows
 from billsmith.store.pool import Connection
+from billsmith.store.selling import coverage as coverage_rows
 
 
 class NewInvoice(msgspec.Struct, frozen=True, gc=False):

@@ -48,6 +48,13 @@ class StepObject(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     amount: int
 
 
+class CorrectedLineObject(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """A line of an earlier invoice."""
+
+    invoice: str
+    line_no: int
+
+
 class LineObject(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One line. `explain` says how each figure was computed."""
 
@@ -68,6 +75,12 @@ class LineObject(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     tax: int
     total: int
     period: PeriodObject | None
+    share: str | None
+    """Of a piece of a period: which part of the price it costs, such as 22/31."""
+    subscription: str | None
+    """What it was billed for."""
+    corrects: CorrectedLineObject | None
+    """Of a proration credit: the line whose unused part it gives back."""
     explain: tuple[StepObject, ...]
 
 
@@ -163,6 +176,15 @@ class InvoiceObject(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     created_at: datetime
     finalised_at: datetime | None
     settled_at: datetime | None
+    finalise_at: datetime | None
+    """Of a draft that a run made: when it finalises itself."""
+
+
+class BilledObject(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """What a run on one customer made; empty where nothing was due."""
+
+    object: Literal["bill"] = "bill"
+    invoices: tuple[InvoiceObject, ...]
 
 
 class CreditObject(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -331,6 +353,7 @@ def invoice_object(document: Document, *, lines: bool = True, customer: Customer
         created_at=invoice.created_at,
         finalised_at=invoice.finalised_at,
         settled_at=invoice.settled_at,
+        finalise_at=invoice.finalise_at,
     )
 
 
@@ -470,11 +493,20 @@ def _line(line_no: int, line: Line, currency: str) -> LineObject:
         tax=line.tax_minor,
         total=line.total_minor,
         period=_period(line.period_start_on, line.period_end_on, line.time_zone),
+        share=line.share,
+        subscription=maybe_show_id("subscription", line.subscription_id),
+        corrects=_corrected(line),
         explain=tuple(
             StepObject(figure=step.figure, arithmetic=step.arithmetic, amount=step.amount_minor)
             for step in explained(line, currency)
         ),
     )
+
+
+def _corrected(line: Line) -> CorrectedLineObject | None:
+    if line.corrects_invoice_id is None or line.corrects_line_no is None:
+        return None
+    return CorrectedLineObject(invoice=show_id("invoice", line.corrects_invoice_id), line_no=line.corrects_line_no)
 
 
 def _period(start_on: date | None, end_on: date | None, zone: str | None) -> PeriodObject | None:

@@ -9,6 +9,7 @@ import msgspec
 from billsmith.actions.context import Context
 from billsmith.actions.money_objects import money_object
 from billsmith.actions.objects import changeable_state, credit_object, customer_object, invoice_object
+from billsmith.core.billing.documents import corrected_ids, give_backs
 from billsmith.core.credits import Credit
 from billsmith.core.customers import Customer, as_party
 from billsmith.core.decisions import Decision, Row, Standing
@@ -19,11 +20,13 @@ from billsmith.core.ids import (
     EventId,
     InvoiceId,
     SubscriptionId,
+    TenantId,
     TransferId,
     shard_of,
     show_id,
 )
 from billsmith.core.invoices import Document, Invoice, Line
+from billsmith.core.invoicing import GiveBack
 from billsmith.core.ledger import Posting
 from billsmith.core.numbers import credit_note_series, series_for
 from billsmith.core.payments.corrections import CreditNote
@@ -31,15 +34,15 @@ from billsmith.core.payments.payment import Share
 from billsmith.core.tenants import Tenant
 from billsmith.core.time_zones import local_midnight
 from billsmith.errors import Conflict, NotFound
-from billsmith.store import coverage as coverage_rows
 from billsmith.store import customers as customer_rows
 from billsmith.store import invoices as invoice_rows
 from billsmith.store import ledger as ledger_rows
-from billsmith.store import subscriptions as subscription_rows
 from billsmith.store.events import Cause, EventRow, insert_events
 from billsmith.store.money import corrections as correction_rows
 from billsmith.store.money.rows import save_rows
 from billsmith.store.pool import Connection
+from billsmith.store.selling import coverage as coverage_rows
+from billsmith.store.selling import subscriptions as subscription_rows
 from billsmith.store.together import Together
 
 Standings = dict[CustomerId, Standing]
@@ -241,6 +244,15 @@ async def _save_credits(connection: Connection, changes: Changes, tenant_id: Any
         await ledger_rows.insert_credits(connection, new)
     if old := [credit for id_, credit in changes.credits.items() if id_ not in changes.new_credits]:
         await ledger_rows.update_credits(connection, tenant_id, old)
+
+
+async def given_back_by(connection: Connection, tenant_id: TenantId, lines: Sequence[Line]) -> tuple[GiveBack, ...]:
+    """What a document with these lines gives back of the invoices that it corrects, which are locked."""
+    ids = corrected_ids(lines)
+    if not ids:
+        return ()
+    locked = await invoice_rows.lock_invoices(connection, tenant_id, ids)
+    return give_backs(lines, list(locked.values()))
 
 
 async def record_facts(

@@ -17,7 +17,7 @@ from billsmith.api.auth import Callers, may
 from billsmith.api.body import FieldInvalid, read_body, read_json
 from billsmith.api.idempotency import REPLAYED, HeaderInvalid, key_in, keyed_by
 from billsmith.api.limits import RateLimit, body_within
-from billsmith.api.parameters import Parameter, read_query, words
+from billsmith.api.parameters import Parameter, one_of, read_query, words
 from billsmith.api.problems import MediaTypeUnsupported
 from billsmith.core.ids import CustomerId, find_id, show_id
 from billsmith.core.tenants import Scope, Tenant
@@ -52,6 +52,11 @@ class Asked(msgspec.Struct, frozen=True):
     def context(self) -> Context:
         """What actions are given."""
         return self.doors.context
+
+    @property
+    def preview(self) -> bool:
+        """Whether it is only to be shown what it would come to."""
+        return one_of(self.query, "preview", ("true", "false"), "false") == "true"
 
     @property
     def tenant(self) -> Tenant:

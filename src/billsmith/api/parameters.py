@@ -31,6 +31,13 @@ class Parameter(msgspec.Struct, frozen=True):
     keys: tuple[str, ...] = ()
 
 
+PREVIEW = Parameter(
+    "preview",
+    {"type": "string", "enum": ["true", "false"], "default": "false"},
+    "`true`: show what it would come to, to the cent, and change nothing.",
+)
+
+
 def parameter_invalid(name: str, detail: str) -> ParameterInvalid:
     """The error that names the parameter."""
     return ParameterInvalid(detail, facts={"parameter": name[:200]})

@@ -27,6 +27,7 @@ COMMANDS = {
     "secrets": ("secrets:app", "Sealed credentials, when the secret keys change."),
     "payments": ("payments:app", "Payments whose outcome nobody knows."),
     "catalog": ("catalog.commands:app", "What is sold: applied from a file, shown."),
+    "subscriptions": ("subscriptions.commands:app", "Subscriptions: imported, listed, shown."),
     "clock": ("clock:app", "A sandbox's clock, moved forward."),
     "invoices": ("imports:app", "Invoices in bulk."),
 }

@@ -180,6 +180,13 @@ def relabelled(invoice: Invoice, notes: dict[str, str], words: tuple[str, ...]) 
     return changed, invoice_fact("invoice.updated", changed)
 
 
+def draft_held(invoice: Invoice) -> tuple[Invoice, Fact]:
+    """A draft that does not finalise itself. Raises InvoiceNotDraft."""
+    still_draft(invoice)
+    held = replace(invoice, finalise_at=None, version=invoice.version + 1)
+    return held, invoice_fact("invoice.updated", held)
+
+
 def deleted_draft(invoice: Invoice) -> Fact:
     """What is told about a draft that is deleted. Raises InvoiceNotDraft."""
     still_draft(invoice)
@@ -341,6 +348,7 @@ def _dated(standing: Standing, draft: Invoice, at: datetime) -> Invoice:
         seller_snapshot_id=tenant.snapshot_id,
         buyer_snapshot_id=customer.snapshot_id,
         finalised_at=at,
+        finalise_at=None,
         version=draft.version + 1,
     )
 

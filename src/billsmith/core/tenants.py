@@ -8,6 +8,7 @@ import msgspec
 
 from billsmith.core.currencies import minor_digits
 from billsmith.core.ids import KeyId, SnapshotId, TenantId
+from billsmith.core.money import LARGEST_AMOUNT
 from billsmith.core.parties import Party, party
 from billsmith.core.payments.policy import CollectionPolicy, checked_policy
 from billsmith.core.text import NAME_LENGTH, line_of_text, metadata
@@ -16,6 +17,7 @@ from billsmith.errors import Conflict, Invalid
 
 LONGEST_TERMS_DAYS = 3650
 LONGEST_NUMBER_PREFIX = 20
+LONGEST_DRAFT_WINDOW_MINUTES = 60 * 24 * 31
 
 
 class Scope(StrEnum):
@@ -142,6 +144,12 @@ def tenant_settings(given: TenantSettings) -> TenantSettings:
         raise SettingOutOfRange("numbers have 1 to 12 digits", pointer="/settings/number_digits")
     if not 0 <= given.terms_days <= LONGEST_TERMS_DAYS:
         raise SettingOutOfRange(f"terms are 0 to {LONGEST_TERMS_DAYS} days", pointer="/settings/terms_days")
+    if not 0 <= given.draft_window_minutes <= LONGEST_DRAFT_WINDOW_MINUTES:
+        raise SettingOutOfRange(
+            f"a draft's window is 0 to {LONGEST_DRAFT_WINDOW_MINUTES} minutes", pointer="/settings/draft_window_minutes"
+        )
+    if not 0 <= given.minimum_to_bill_minor <= LARGEST_AMOUNT:
+        raise SettingOutOfRange("a minimum is not below zero", pointer="/settings/minimum_to_bill_minor")
     checked_policy(given.collection, "/settings/collection")
     prefix = line_of_text(given.number_prefix, LONGEST_NUMBER_PREFIX, "/settings/number_prefix", empty=True)
     return msgspec.structs.replace(given, number_prefix=prefix)

@@ -95,6 +95,29 @@ async def delete_draft(connection: Connection, invoice: Invoice) -> None:
     await connection.execute(_SQL["delete_draft"], *key)
 
 
+class DraftDue(msgspec.Struct, frozen=True, gc=False):
+    """A draft whose window has closed."""
+
+    tenant_id: TenantId
+    id: InvoiceId
+
+
+async def drafts_due(
+    connection: Connection | Pool, now: datetime, limit: int, tenant_id: TenantId | None = None
+) -> list[DraftDue]:
+    """Drafts that finalise themselves by now: of one tenant, or of all who live in the real time."""
+    if tenant_id is None:
+        rows = await connection.fetch(_SQL["drafts_due"], now, limit)
+    else:
+        rows = await connection.fetch(_SQL["drafts_due_of_tenant"], tenant_id, now, limit)
+    return [DraftDue(*row) for row in rows]
+
+
+async def hold_draft(connection: Connection, invoice: Invoice) -> None:
+    """A draft no longer finalises itself."""
+    await connection.execute(_SQL["hold_draft"], invoice.tenant_id, shard_of(invoice.id), invoice.id, invoice.version)
+
+
 async def get_document(connection: Connection | Pool, tenant_id: TenantId, id_: UUID) -> Document | None:
     """The invoice with its lines, number and parties, or None."""
     row = await connection.fetchrow(_SQL["get_invoice"], tenant_id, shard_of(id_), id_)

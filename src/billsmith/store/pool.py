@@ -1,6 +1,7 @@
 """Connections: opened with our codecs and role, handed back without a round trip."""
 
 import contextlib
+import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -61,9 +62,15 @@ class ProgramPool(asyncpg.Pool):
     """What is read outside a transaction names an outage as transactions do: DatabaseUnavailable."""
 
     async def release(self, connection: Any, **options: Any) -> None:
-        """Hand a connection back; one that is lost while it is handed back is gone already, and that is no error."""
-        with contextlib.suppress(asyncpg.InternalClientError):
+        """Hand a connection back. One that a dying server leaves behind is closed, and what went wrong stays said."""
+        failing = sys.exc_info()[1] is not None
+        try:
             await super().release(connection, **options)
+        except asyncpg.InternalClientError:  # it was lost just now: there is nothing to hand back
+            pass
+        except LeftInTransaction:
+            if not failing:
+                raise
 
     async def execute(self, *args: Any, **options: Any) -> str:
         with outage_named():
@@ -130,6 +137,7 @@ def outage_named() -> Iterator[None]:
     except (
         OSError,
         asyncpg.InterfaceError,
+        asyncpg.InternalClientError,  # what the driver says of a connection that the server is just dropping
         asyncpg.PostgresConnectionError,
         asyncpg.OperatorInterventionError,
         asyncpg.InsufficientResourcesError,

@@ -798,10 +798,11 @@ CREATE TABLE subscriptions (
     FOREIGN KEY (shard, customer_id) REFERENCES customers (shard, id)
 ) WITH (fillfactor = 80);          -- what a run moves stays on its page
 CREATE INDEX subscriptions_list ON subscriptions (tenant_id, id DESC);                          -- GET /v1/subscriptions
-CREATE INDEX subscriptions_of_customer ON subscriptions (shard, customer_id, id DESC);          -- … of one customer, and a run
+CREATE INDEX subscriptions_of_customer ON subscriptions (shard, customer_id, id DESC);          -- … of one customer
+CREATE INDEX subscriptions_bill_due ON subscriptions (shard, customer_id, next_bill_on) WHERE next_bill_on IS NOT NULL;  -- what of a customer a run has to do with
 CREATE INDEX subscriptions_of_group ON subscriptions (shard, group_id);                         -- a base with its add-ons
 CREATE INDEX subscriptions_of_version ON subscriptions (tenant_id, plan_version_id, id);        -- whom a new version of a plan moves
-CREATE UNIQUE INDEX subscriptions_external_id ON subscriptions (shard, customer_id, external_id) WHERE external_id IS NOT NULL;
+CREATE UNIQUE INDEX subscriptions_external_id ON subscriptions (shard, customer_id, external_id) WHERE external_id IS NOT NULL;  -- had once by a customer
 CREATE INDEX subscriptions_labels ON subscriptions USING gin (labels) WHERE labels <> '{}';     -- tags and metadata filters
 CREATE INDEX subscriptions_change_due ON subscriptions (next_change_at) WHERE next_change_at IS NOT NULL;  -- wake-up
 

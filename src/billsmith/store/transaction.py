@@ -84,6 +84,7 @@ async def _once(pool: Pool, work: Callable[[Connection], Awaitable[T]]) -> T:
         except (
             OSError,
             asyncpg.InterfaceError,
+            asyncpg.InternalClientError,
             asyncpg.PostgresConnectionError,
             asyncpg.OperatorInterventionError,
         ) as error:

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from billsmith.actions import deliver
-from billsmith.actions.billing import runs
+from billsmith.actions.billing import drafts, runs
 from billsmith.actions.catalog_moves import carry_on_catalog_moves
 from billsmith.actions.context import Context
 from billsmith.actions.credits import expire_credits
@@ -43,6 +43,7 @@ SWEEPS = (
     Sweep("catalog_moves", 5, carry_on_catalog_moves),
     Sweep("expire_credits", 60, expire_credits),
     Sweep("settle_changes", 5, settle_changes_due),
+    Sweep("finalise_drafts", 15, drafts.finalise_due, drafts.SWEEP),
     Sweep("bill_due", 5, runs.bill_due),
     Sweep("forget_keys", 600, forget_keys, deliver.KEYS_AT_ONCE),
     Sweep("figures", 30, measure),

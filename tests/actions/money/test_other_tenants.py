@@ -207,7 +207,7 @@ NAMING_NOTHING = {
     "orphans.suspend", "webhooks.receive_webhook", "webhooks.look_into_received", "webhooks.pull_changes",
     "webhooks.pull_account", "payments.read_payment", "payments.link_payment", "payments.read_wanted",
     "refunds.begin_refunds", "refunds.refunds_due", "refunds.refunds_due_of",
-    "refunds.send_these", "refunds.read_refunds", "corrections.previewed_or_done",
+    "refunds.send_these", "refunds.read_refunds",
     "corrections.lock_invoice", "bulk.preview_bulk_refund", "bulk.start_bulk_refund", "bulk.carry_on_bulk_refunds",
     "bulk.carry_on_bulk_refunds_of", "collect.lock_family",
 }  # fmt: skip

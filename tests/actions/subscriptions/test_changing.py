@@ -24,9 +24,9 @@ from billsmith.core.subscriptions.pausing import Pause
 from billsmith.core.subscriptions.starting import SubscriptionFieldInvalid
 from billsmith.core.subscriptions.undoing import NothingToUndo
 from billsmith.core.tenants import Tenant
-from billsmith.store import subscriptions as subscription_rows
 from billsmith.store.listing import Filters
 from billsmith.store.pool import Pool
+from billsmith.store.selling import subscriptions as subscription_rows
 from tests.actions.made import customer, last_sequence, refused, told
 from tests.actions.subscriptions.made import alter_group, asked, at, one, row, sell, started, told_of_subscriptions
 

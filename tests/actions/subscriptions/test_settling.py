@@ -17,8 +17,8 @@ from billsmith.core.subscriptions.cancelling import Cancel
 from billsmith.core.subscriptions.changing import PlanChange
 from billsmith.core.subscriptions.pausing import Pause
 from billsmith.core.tenants import Tenant
-from billsmith.store import subscriptions as subscription_rows
 from billsmith.store.pool import Pool
+from billsmith.store.selling import subscriptions as subscription_rows
 from tests.actions.made import customer, events, last_sequence
 from tests.actions.subscriptions.made import asked, one, sell, told_of_subscriptions
 

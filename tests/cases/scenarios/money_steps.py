@@ -17,6 +17,7 @@ from billsmith.core.collecting.refunding import NewRefund
 from billsmith.core.credits import NewCredit
 from billsmith.core.customers import CustomerDetails
 from billsmith.core.invoices import Adjustment, Document, InvoiceDetails, Item
+from billsmith.core.payments.payment import Payment
 from billsmith.core.payments.refunds import LineAmount
 from billsmith.core.payments.results import GatewayDispute
 from billsmith.core.periods import Period
@@ -72,9 +73,13 @@ async def charge(world: World, step: values.Charge) -> None:
     item = Item("Charge", minor(step.amount, currency), period=period)
     issued_on = None if step.invoice_date is None else step.invoice_date.day(account.zone)
     details = InvoiceDetails(items=(item,), currency=currency, issued_on=issued_on)
-    await invoices.create_invoice(
-        world.context, world.call, NewInvoice(account.id, details, draft=not step.commit)
-    )  # fmt: skip
+    new = NewInvoice(account.id, details, draft=not step.commit)
+    made = (await invoices.create_invoice(world.context, world.call, new)).fresh
+    world.shown[made.invoice.id, 1] = Shown(
+        "EXTERNAL_CHARGE",
+        world.today(account) if step.start_date is None else step.start_date.day(account.zone),
+        None if step.end_date is None else step.end_date.day(account.zone),
+    )
 
 
 async def credit(world: World, step: values.Credit) -> None:
@@ -182,7 +187,9 @@ async def pay_invoice(world: World, step: values.PayInvoice) -> None:
     account = world.account(step.account)
     paper = await _paper(world, account, step.invoice)
     if account.charged_by_gateway and step.amount is None and not step.external:
+        before = {one.id for one in await _listed_payments(world, account)}
         await collect_invoice(world.context, world.call, paper.id)
+        world.asked_payments |= {one.id for one in await _listed_payments(world, account)} - before
     else:
         amount = paper.balance_minor if step.amount is None else minor(step.amount, account.currency)
         owing = [one.invoice.id for one in (paper.document, *paper.also) if one and one.invoice.balance_minor]
@@ -370,6 +377,11 @@ def _part(world: World, books: Books, paper: Paper, item: int | str, amount: Any
 
 async def _paper(world: World, account: Account, number: int) -> Paper:
     return _of(await read_books(world, account), number)
+
+
+async def _listed_payments(world: World, account: Account) -> list[Payment]:
+    of_account = Filters(limit=MOST, customer_id=account.id, hidden=True)
+    return await payments.list_payments(world.context, world.call.tenant, of_account)
 
 
 def _payment(books: Books, number: int) -> PaymentInFull:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import UNSET
 
+from billsmith.actions.billing.runs import bill_customer
 from billsmith.actions.context import Context
 from billsmith.errors import BillsmithError
 from tests.cases.scenarios import comparing, money_steps, previews, subscription_steps
@@ -125,7 +126,8 @@ async def _differences(world: World, block: Expectation, before: dict[str, int])
     if block.dry_run is not UNSET:
         found += previews.preview_differs(world, block, first)
     if block.nothing_more_to_invoice:
-        await world.stand_at(world.at)
+        for account in world.accounts.values():
+            await bill_customer(world.context, world.call, account.id)
         now = {name: await read_books(world, one) for name, one in world.accounts.items()}
         found += _more({name: len(one.papers) for name, one in books.items()}, now, "nothing_more_to_invoice")
     return found

@@ -20,6 +20,7 @@ from billsmith.core.invoices import Document, Line
 from billsmith.core.ledger import Balance
 from billsmith.core.payments.corrections import CreditNote
 from billsmith.store.listing import Filters
+from billsmith.store.money.payments import get_shares
 from billsmith.store.transfers import CausedTransfer
 from tests.cases.scenarios.world import Account, Shown, World
 
@@ -105,8 +106,6 @@ async def read_books(world: World, account: Account) -> Books:
         notes.setdefault(numbered.note.invoice_id, []).append(numbered.note)
     moved = await list_transfers(context, tenant, MOST * 5, customer_id=account.id)
     postings = moved[::-1]
-    listed = await payment_actions.list_payments(context, tenant, of_account)
-    paid = [await payment_actions.get_payment(context, tenant, one.id) for one in reversed(listed)]
     balances = await customers.get_balances(context, tenant, [account.id])
     customer = await customers.get_customer(context, tenant, account.id)
     papers = _papers(world, documents, found_credits, notes, postings)
@@ -114,10 +113,31 @@ async def read_books(world: World, account: Account) -> Books:
         account=account,
         papers=papers,
         balance=balances.get(account.id, {}).get(account.currency, Balance()),
-        payments=paid,
+        payments=await _payments(world, of_account),
         bill_cycle_day=customer.bill_cycle_day,
         notes=notes,
     )
+
+
+async def _payments(world: World, of_account: Filters) -> list[PaymentInFull]:
+    """Payments in their order. There a charge that failed and is tried again by itself stays one payment."""
+    context, tenant = world.context, world.call.tenant
+    listed = await payment_actions.list_payments(context, tenant, of_account)
+    found: list[PaymentInFull] = []
+    tried: dict[frozenset[UUID], int] = {}
+    for one in reversed(listed):
+        payment = await payment_actions.get_payment(context, tenant, one.id)
+        shares = await get_shares(context.pool, tenant.id, [attempt.id for attempt in payment.attempts])
+        key = frozenset(share.invoice_id for several in shares.values() for share in several)
+        before = tried.get(key)
+        if one.id in world.asked_payments or not key:
+            found.append(payment)
+        elif before is not None and found[before].payment.status == "failed":
+            found[before] = payment
+        else:
+            tried[key] = len(found)
+            found.append(payment)
+    return found
 
 
 def _papers(

@@ -99,13 +99,14 @@ async def test_what_was_paid_elsewhere_is_noted(context: Context):
     await play(context, CHARGE, {**pay, "then": {"account_balance": "0", "payments": [payment]}})
 
 
-async def test_a_failed_payment_is_tried_again_after_eight_days(context: Context):
+async def test_a_failed_payment_is_tried_again_after_eight_days_and_stays_one(context: Context):
+    paid = {"payments": [{"number": 1, "amount": "100", "status": "SUCCESS", "invoice": 1}]}
     await play(
         context,
         {"do": "set_gateway", "mode": "fail_next"},
         {**CHARGE, "then": {"account_balance": "100"}},
         {"do": "advance_clock", "to": "2024-01-08", "then": {"account_balance": "100"}},
-        {"do": "advance_clock", "to": "2024-01-09", "then": {"account_balance": "0"}},
+        {"do": "advance_clock", "to": "2024-01-09", "then": {"account_balance": "0", "payment_count": 1, **paid}},
         **PAYS,
     )
 

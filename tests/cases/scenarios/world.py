@@ -85,6 +85,8 @@ class World:
         """By document and line, or by credit note."""
         self.credit_given_on: dict[UUID, UUID] = {}
         """The invoice that a granted credit, or a credit note in its place, was given on, and is shown on."""
+        self.asked_payments: set[UUID] = set()
+        """Those that the case asked for itself: none of them is another try of an earlier one."""
         self.waiting: list[Take] = []
         self.advances: list[tuple[datetime, datetime]] = []
         self.previewed: Any = None

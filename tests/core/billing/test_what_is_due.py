@@ -7,11 +7,14 @@ from msgspec.structs import replace
 
 from billsmith.core.billing.differences import Billed, differences
 from billsmith.core.billing.due import Bought, Due, due
+from billsmith.core.billing.entries import Covered
 from billsmith.core.cycles.lengths import NAMED
 from billsmith.core.cycles.pieces import Cycle, pieces
+from billsmith.core.ids import InvoiceId
 from billsmith.core.periods import Period
-from billsmith.core.subscriptions.changing import quantity_changed
+from billsmith.core.subscriptions.changing import PlanChange, plan_changed, quantity_changed
 from billsmith.core.subscriptions.group import Group
+from tests.core.made import uuid
 from tests.core.subscriptions.made import BASE, at, billed, day, fixed, phase, recurring, started, version, with_row
 
 IN_ARREARS = replace(recurring("30"), timing="in_arrears")
@@ -55,6 +58,22 @@ def test_a_renewal_that_is_due_before_a_later_change_does_not_wait_for_it():
     changed = quantity_changed(at(group, "1-10"), BASE, Decimal(2), billing=day("3-15")).group
     assert changed.lead.subscription.rework_from_on == day("3-15")
     assert lines(run(changed, "2-1")) == [("recurring", "02-01", "03-01", 1000)]
+
+
+def test_days_on_a_line_of_nothing_are_billed_once_they_cost_something():
+    group = at(started("pro-annual", on="1-1", quantity=Decimal(0)), "3-1")
+    free = run(group, "3-1")
+    assert lines(free)[1:] == [("recurring", "01-31", "01-01", 0)]
+    line = Covered(
+        BASE, "fee", day("1-31"), 0, InvoiceId(uuid(9)), 2, "recurring", day("2027-1-1"),
+        group.lead.subscription.plan_version_id, 1, Decimal(0), Decimal(300), 0,
+    )  # fmt: skip
+    charged = with_row(group, charged_through=free.subscription.charged_through, next_bill_on=day("2027-1-1"))
+    paid = plan_changed(charged, BASE, PlanChange("plain", quantity=Decimal(1), billing="immediate")).group
+    row = paid.lead.subscription
+    changed = due(Bought(row, billed(paid), (), paid.versions, "UTC", (line,)), day("3-1"), 1)
+    assert [one for one in lines(changed) if one[0] == "recurring"] == [("recurring", "03-01", "04-01", 1000)]
+    assert changed.subscription.charged_through["fee"] == day("4-1")
 
 
 def test_a_trial_reaches_to_its_end_and_a_set_up_fee_beside_renewals_has_none():

@@ -96,3 +96,10 @@ def test_what_is_so_already_is_refused() -> None:
         paused(cancelled(group, BASE, Cancel("immediate")).group, Pause())
     with pytest.raises(SubscriptionOver):
         paused(cancelled(group, BASE, Cancel(day("4-1"))).group, Pause(on=day("4-1")))
+
+
+def test_a_pause_before_the_start_ends_before_it_for_billing_too() -> None:
+    group = started("plain", on="2-1", now="1-10")
+    stopped = paused(group, Pause()).group
+    assert shown(billed(stopped)) == []
+    assert shown(billed(resumed(at(stopped, "1-20"), Pause()).group)) == ["2026-02-01 … plain/0 × 1"]

@@ -4,7 +4,7 @@ Who has more than plain renewals (a change, credit, a draft to be kept, …) is 
 same transaction. What either way writes is the same.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 from functools import lru_cache, partial
 from typing import Any
@@ -23,16 +23,16 @@ from billsmith.core.ledger import Balance
 from billsmith.core.numbers import TENANT_SERIES, NumberSeries, show_number
 from billsmith.core.tenants import Tenant
 from billsmith.core.time_zones import local_day, local_midnight
-from billsmith.store import catalog as catalog_rows
-from billsmith.store import coverage as coverage_rows
 from billsmith.store import customers as customer_rows
-from billsmith.store import runs as run_rows
 from billsmith.store.customers import Balances
 from billsmith.store.events import Cause
 from billsmith.store.invoices import take_block
 from billsmith.store.packing import copy_packed
 from billsmith.store.pool import Connection
-from billsmith.store.runs import Claimed
+from billsmith.store.selling import catalog as catalog_rows
+from billsmith.store.selling import coverage as coverage_rows
+from billsmith.store.selling import runs as run_rows
+from billsmith.store.selling.runs import Claimed
 
 PLATES_KEPT = 2_000
 """Kinds of documents that a process remembers; of more the oldest are made again."""
@@ -41,13 +41,13 @@ _plates: dict[Any, Plates | None] = {}
 
 
 class _Row(msgspec.Struct, frozen=True, gc=False):
-    """A subscription that may have something due, as it was read."""
+    """A subscription that is due, as it was read."""
 
     id: SubscriptionId
     group: Any
     is_add_on: bool
-    next_bill_on: date | None
-    rework_from_on: date | None
+    others_next_on: date | None
+    """When those of its customer that are not due next are."""
     renewable: Renewable | None
     """None: it is not a plain one."""
 
@@ -58,7 +58,7 @@ class _Printing(msgspec.Struct, frozen=True, gc=False):
     customer: Claimed
     plates: Plates
     subscriptions: tuple[tuple[SubscriptionId, Renewed], ...]
-    next_on: date | None
+    next_on: date
 
 
 class BatchBilled(msgspec.Struct, frozen=True, gc=False):
@@ -82,8 +82,8 @@ async def bill_claimed(
     others = [one.id for one in claimed if one.id not in printed]
     documents = len(printing)
     if others:
-        standings = await lock_standings(connection, tenant, others, others)
-        made, _ = await bill_in(connection, context, cause, standings, until_on, ahead=False)
+        standings = await lock_standings(connection, tenant, others)
+        made, _ = await bill_in(connection, context, cause, standings, until_on, in_run=True)
         documents += len(made)
     if printing:
         await _print(connection, context, cause, tenant, printing)
@@ -107,39 +107,29 @@ async def _plain(
     for id_, by_currency in balances.items():
         if any(balance.credit_minor for balance in by_currency.values()):
             del possible[id_]
-    rows = await _rows_of(connection, tenant.id, possible)
+    in_zone = lru_cache(None)(partial(_last_day, cause.caused_at, until_on))
+    days = {id_: in_zone(one.time_zone) for id_, one in possible.items()}
+    rows = await _rows_of(connection, tenant.id, days)
     at_hand = _PlatesAtHand(tenant, cause.caused_at)
-    days = _Days(cause.caused_at, until_on)
     found = []
     for id_, of_customer in rows.items():
-        customer = possible[id_]
-        printing = _printing(customer, of_customer, days.until(customer.time_zone), at_hand, settings.invoices_per)
+        printing = _printing(possible[id_], of_customer, days[id_], at_hand, settings.invoices_per)
         if printing is not None:
             found.append(printing)
     return found
 
 
-class _Days:
-    """The day that each zone's customers are billed by."""
-
-    def __init__(self, at: datetime, until_on: date | None) -> None:
-        self._at = at
-        self._until_on = until_on
-        self._known: dict[str, date] = {}
-
-    def until(self, zone: str) -> date:
-        day = self._known.get(zone)
-        if day is None:
-            today = local_day(self._at, zone)
-            day = self._known[zone] = today if self._until_on is None else min(today, self._until_on)
-        return day
+def _last_day(at: datetime, until_on: date | None, zone: str) -> date:
+    """By which day the customers of a zone are billed."""
+    today = local_day(at, zone)
+    return today if until_on is None else min(today, until_on)
 
 
 async def _rows_of(
-    connection: Connection, tenant_id: TenantId, customer_ids: Iterable[CustomerId]
+    connection: Connection, tenant_id: TenantId, days: Mapping[CustomerId, date]
 ) -> dict[CustomerId, list[_Row]]:
-    """The rows of each, bases first."""
-    records = await run_rows.renewable_rows(connection, tenant_id, customer_ids)
+    """What of each is due by its day, bases first."""
+    records = await run_rows.renewable_rows(connection, tenant_id, days)
     versions = await catalog_rows.get_versions(
         connection, tenant_id, {record["first_version_id"] for record in records}
     )
@@ -156,6 +146,7 @@ def _row(record: Any, versions: dict[PlanVersionId, PlanVersion]) -> _Row:
     (
         _, id_, group_id, kind, currency, starts_on, billed_through_on, charged_through, rework_from_on,
         next_bill_on, first_version_id, billing_on, aligned_on, alignment, quantity, prices, own_day, changed,
+        others_next_on,
     ) = record  # fmt: skip
     renewable = None
     if not changed and rework_from_on is None and next_bill_on is not None and billing_on is not None:
@@ -164,7 +155,7 @@ def _row(record: Any, versions: dict[PlanVersionId, PlanVersion]) -> _Row:
             max(billing_on, starts_on), aligned_on, alignment, own_day, kind == "add_on", billed_through_on,
             {code: _day(text) for code, text in charged_through.items()}, next_bill_on,
         )  # fmt: skip
-    return _Row(id_, group_id, kind == "add_on", next_bill_on, rework_from_on, renewable)
+    return _Row(id_, group_id, kind == "add_on", others_next_on, renewable)
 
 
 @lru_cache(4096)
@@ -177,21 +168,14 @@ def _printing(
 ) -> _Printing | None:
     """The customer's document, if all that it has due is plain, and is one document."""
     due: list[tuple[_Row, Renewed]] = []
-    next_on: date | None = None
+    next_on = rows[0].others_next_on or date.max
     for row in rows:
-        if row.rework_from_on is not None and row.rework_from_on <= until_on:
+        found = None if row.renewable is None else renewed(row.renewable, until_on, customer.bill_cycle_day)
+        if found is None:
             return None
-        if row.next_bill_on is None:
-            continue
-        then_on = row.next_bill_on
-        if then_on <= until_on:
-            found = None if row.renewable is None else renewed(row.renewable, until_on, customer.bill_cycle_day)
-            if found is None:
-                return None
-            due.append((row, found))
-            then_on = found.next_bill_on
-        next_on = then_on if next_on is None else min(next_on, then_on)
-    if not due or len(due) > MOST_SUBSCRIPTIONS:
+        due.append((row, found))
+        next_on = min(next_on, found.next_bill_on)
+    if len(due) > MOST_SUBSCRIPTIONS:
         return None
     if invoices_per == "group" and len({row.group for row, _ in due}) > 1:
         return None
@@ -281,9 +265,8 @@ async def _print(
         [(id_, found.charged_through, found.next_bill_on) for one in printing for id_, found in one.subscriptions],
     )
     midnight = lru_cache(None)(local_midnight)
-    next_at = {
-        one.customer.id: None if one.next_on is None else midnight(one.next_on, one.customer.time_zone)
-        for one in printing
+    next_at: dict[CustomerId, datetime | None] = {
+        one.customer.id: midnight(one.next_on, one.customer.time_zone) for one in printing
     }
     await coverage_rows.bill_customers_next(connection, tenant.id, next_at)
     series = NumberSeries(TENANT_SERIES, tenant.settings.number_prefix, tenant.settings.number_digits)

@@ -13,7 +13,7 @@ from billsmith.core.customers import today_of
 from billsmith.core.tenants import Tenant
 from billsmith.errors import BillsmithError
 from billsmith.store import customers as customer_rows
-from billsmith.store import runs as run_rows
+from billsmith.store.selling import runs as run_rows
 
 AT_ONCE = 500
 
@@ -55,12 +55,12 @@ async def forecast(context: Context, tenant: Tenant, until_on: date | None = Non
         async with context.pool.acquire() as connection:
             found = await customer_rows.get_customers(connection, tenant.id, ids)
             customers = [one for one in found.values() if is_billed(one)]
-            loaded = await load_bought(connection, tenant.id, customers)
+            days = {one.id: until_on or today_of(one, now) for one in customers}
+            loaded = await load_bought(connection, tenant.id, customers, days)
         batch = Forecast()
         for customer in customers:
-            by_on = until_on or today_of(customer, now)
             try:
-                billed = all_due(customer, tenant.settings, loaded[customer.id].bought, by_on)
+                billed = all_due(customer, tenant.settings, loaded[customer.id], days[customer.id])
             except (BillsmithError, ArithmeticError, LookupError, ValueError):
                 batch.refused += 1
                 continue

@@ -12,33 +12,55 @@ from billsmith.core.ids import CustomerId, GroupId, PlanVersionId, SubscriptionI
 from billsmith.core.subscriptions.stretches import Stretch, stretches
 from billsmith.core.subscriptions.subscription import Change, Subscription
 from billsmith.core.subscriptions.timeline import Timeline, Versions, live
-from billsmith.store import catalog as catalog_rows
-from billsmith.store import coverage as coverage_rows
-from billsmith.store import subscriptions as subscription_rows
 from billsmith.store.pool import Connection
+from billsmith.store.selling import catalog as catalog_rows
+from billsmith.store.selling import coverage as coverage_rows
+from billsmith.store.selling import subscriptions as subscription_rows
 
 
 class Loaded(msgspec.Struct, frozen=True):
-    """The subscriptions of one customer that a run may still have to do with, each as a run sees it."""
+    """The subscriptions of one customer that a run by a day has to do with, each as a run sees it."""
 
     customer: Customer
     bought: tuple[Bought, ...]
+    others_next_on: date | None
+    """When a run next has to do with the others."""
 
 
 async def load_bought(
-    connection: Connection, tenant_id: TenantId, customers: Collection[Customer]
+    connection: Connection, tenant_id: TenantId, customers: Collection[Customer], days: Mapping[CustomerId, date]
 ) -> dict[CustomerId, Loaded]:
-    """What these customers have bought; of each subscription that changed, its lines from the change on, too."""
-    rows = await subscription_rows.unsettled_of_customers(connection, tenant_id, [one.id for one in customers])
-    every = [one for of_customer in rows.values() for one in of_customer]
+    """What of these customers is due by a day of each; of subscriptions that changed, the lines from the change on too.
+
+    What is not due is not read, so that a run costs what it has to do.
+    """
+    rows = await subscription_rows.due_of_customers(connection, tenant_id, days)
+    next_days = await subscription_rows.next_bill_days(connection, tenant_id, days)
+    due = [one for of_customer in rows.values() for one in of_customer]
+    bases = await _other_bases(connection, tenant_id, due)
+    every = [*due, *bases]
     changes = await subscription_rows.get_changes(connection, tenant_id, [one.id for one in every])
     versions = await catalog_rows.get_versions(connection, tenant_id, _named(every, changes))
-    again = {one.id: one.rework_from_on for one in every if one.rework_from_on is not None}
+    again = {one.id: one.rework_from_on for one in due if one.rework_from_on is not None}
     covered = await coverage_rows.covered_from(connection, tenant_id, again) if again else {}
     return {
-        customer.id: Loaded(customer, _bought(customer, rows.get(customer.id, ()), changes, versions, covered))
+        customer.id: Loaded(
+            customer,
+            _bought(customer, rows.get(customer.id, ()), bases, changes, versions, covered),
+            next_days.get(customer.id),
+        )
         for customer in customers
     }
+
+
+async def _other_bases(connection: Connection, tenant_id: TenantId, due: Sequence[Subscription]) -> list[Subscription]:
+    """The bases of add-ons that are due, where the base itself is not: its bill cycle day may count."""
+    there = {one.group_id for one in due if one.product_kind == "base"}
+    wanted = {one.group_id for one in due if one.product_kind == "add_on"} - there
+    if not wanted:
+        return []
+    groups = await subscription_rows.subscriptions_of_groups(connection, tenant_id, wanted)
+    return [one for members in groups.values() for one in members if one.product_kind == "base"]
 
 
 def _named(
@@ -53,6 +75,7 @@ def _named(
 def _bought(
     customer: Customer,
     subscriptions: Sequence[Subscription],
+    other_bases: Sequence[Subscription],
     changes: Mapping[SubscriptionId, Sequence[Change]],
     versions: Versions,
     covered: Mapping[SubscriptionId, Sequence[Covered]],
@@ -62,6 +85,9 @@ def _bought(
     bases: dict[GroupId, tuple[Stretch, ...]] = {
         one.group_id: billed[one.id] for one in subscriptions if one.product_kind == "base"
     }
+    for one in other_bases:
+        if one.customer_id == customer.id:
+            bases[one.group_id] = stretches(Timeline(one, tuple(changes.get(one.id, ()))), versions)
     return tuple(
         Bought(
             subscription=one.subscription,

@@ -34,10 +34,11 @@ from billsmith.core.ledger import Balance
 from billsmith.core.parties import Address
 from billsmith.core.subscriptions.subscription import Subscription
 from billsmith.core.tenants import Tenant
-from billsmith.store import coverage, events, invoices, ledger
+from billsmith.store import events, invoices, ledger
 from billsmith.store.events import EventRow
 from billsmith.store.packing import Plate, id_of_bytes, packed_instant, packed_row
-from billsmith.store.runs import Claimed
+from billsmith.store.selling import coverage
+from billsmith.store.selling.runs import Claimed
 
 TABLES = {
     "invoices": invoices.INVOICE_COLUMNS,

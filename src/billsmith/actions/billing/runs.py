@@ -17,12 +17,12 @@ from billsmith.core.invoices import Document
 from billsmith.core.tenants import Tenant
 from billsmith.core.time_zones import local_day
 from billsmith.errors import BillsmithError, Invalid
-from billsmith.store import coverage as coverage_rows
-from billsmith.store import runs as run_rows
 from billsmith.store import tenants as tenant_rows
 from billsmith.store.events import Cause
 from billsmith.store.pool import Connection
-from billsmith.store.runs import Claimed, Parked, Place
+from billsmith.store.selling import coverage as coverage_rows
+from billsmith.store.selling import runs as run_rows
+from billsmith.store.selling.runs import Claimed, Parked, Place
 
 SWEEP = 1000
 """Customers that one transaction bills."""

@@ -13,12 +13,12 @@ from billsmith.core.ids import CreditId, InvoiceId, PaymentId, show_id
 from billsmith.core.invoices import Invoice
 from billsmith.core.payments.refunds import Refund
 from billsmith.core.tenants import Tenant
-from billsmith.store import coverage as coverage_rows
 from billsmith.store import invoices as invoice_rows
 from billsmith.store import ledger as ledger_rows
 from billsmith.store.money import corrections as correction_rows
 from billsmith.store.money import payments as payment_rows
 from billsmith.store.pool import Connection
+from billsmith.store.selling import coverage as coverage_rows
 
 
 async def load_corrected(connection: Connection, tenant: Tenant, invoice: Invoice) -> Corrected:

@@ -20,9 +20,9 @@ from billsmith.core.subscriptions.group import Group, begun, member_of
 from billsmith.core.subscriptions.subscription import Subscription
 from billsmith.core.subscriptions.timeline import Timeline, subscription_fact
 from billsmith.core.tenants import Tenant
-from billsmith.store import subscriptions as subscription_rows
 from billsmith.store.events import Cause
 from billsmith.store.pool import Connection
+from billsmith.store.selling import subscriptions as subscription_rows
 
 
 class Labels(Struct, frozen=True, gc=False):

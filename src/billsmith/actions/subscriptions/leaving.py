@@ -6,9 +6,9 @@ from billsmith.actions.subscriptions.saving import save_altered
 from billsmith.core.customers import Customer
 from billsmith.core.subscriptions.leaving import ended_unbilled
 from billsmith.core.tenants import Tenant
-from billsmith.store import subscriptions as subscription_rows
 from billsmith.store.events import Cause
 from billsmith.store.pool import Connection
+from billsmith.store.selling import subscriptions as subscription_rows
 
 
 async def end_all_in(

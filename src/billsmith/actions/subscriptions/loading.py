@@ -12,10 +12,10 @@ from billsmith.core.subscriptions.group import Group, SubscriptionNotThere
 from billsmith.core.subscriptions.subscription import Subscription
 from billsmith.core.subscriptions.timeline import Timeline
 from billsmith.core.tenants import Tenant
-from billsmith.store import catalog as catalog_rows
 from billsmith.store import customers as customer_rows
-from billsmith.store import subscriptions as subscription_rows
 from billsmith.store.pool import Connection, Pool
+from billsmith.store.selling import catalog as catalog_rows
+from billsmith.store.selling import subscriptions as subscription_rows
 
 
 async def read_subscription(connection: Connection | Pool, tenant: Tenant, id_: UUID) -> Subscription:

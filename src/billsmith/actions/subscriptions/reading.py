@@ -18,15 +18,15 @@ from billsmith.actions.subscriptions.objects import (
 )
 from billsmith.actions.subscriptions.saving import Done
 from billsmith.actions.subscriptions.telling import told
-from billsmith.core.ids import GroupId, show_id
+from billsmith.core.ids import CustomerId, GroupId, show_id
 from billsmith.core.subscriptions.entitlement import entitlement_at
 from billsmith.core.subscriptions.subscription import Subscription
 from billsmith.core.subscriptions.timeline import Timeline, Versions
 from billsmith.core.tenants import Tenant
-from billsmith.store import catalog as catalog_rows
 from billsmith.store import customers as customer_rows
-from billsmith.store import subscriptions as subscription_rows
 from billsmith.store.listing import Filters
+from billsmith.store.selling import catalog as catalog_rows
+from billsmith.store.selling import subscriptions as subscription_rows
 
 
 class Known(msgspec.Struct, frozen=True, gc=False):
@@ -59,6 +59,15 @@ async def list_subscriptions(
         filters = replace(filters, equal={**others, "plan_version_id": ids})
     rows = await subscription_rows.list_subscriptions(context.pool, tenant.id, filters)
     return await _shown(context, tenant, rows, add_ons=add_ons)
+
+
+async def newest_subscriptions(
+    context: Context, tenant: Tenant, limit: int, customer_id: CustomerId | None, **equal: str | None
+) -> list[SubscriptionObject]:
+    """The newest, hidden ones too, of a customer or of all, with these values where they are said."""
+    said = {name: value for name, value in equal.items() if value is not None}
+    filters = Filters(limit, customer_id=customer_id, equal=said, hidden=True)
+    return (await list_subscriptions(context, tenant, filters))[:limit]
 
 
 async def get_entitlement(context: Context, tenant: Tenant, id_: UUID) -> EntitlementObject:

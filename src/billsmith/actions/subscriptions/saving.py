@@ -19,9 +19,9 @@ from billsmith.core.subscriptions.group import Altered, Group, member_of
 from billsmith.core.subscriptions.subscription import Subscription
 from billsmith.core.tenants import Tenant
 from billsmith.core.time_zones import local_midnight
-from billsmith.store import subscriptions as subscription_rows
 from billsmith.store.events import Cause
 from billsmith.store.pool import Connection
+from billsmith.store.selling import subscriptions as subscription_rows
 
 Bill = Literal["now", "later"]
 """Whether what a verb makes due is billed in its transaction, or by the next run."""

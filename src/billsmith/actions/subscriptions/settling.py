@@ -12,11 +12,11 @@ from billsmith.core.ids import TenantId, shard_of, show_id
 from billsmith.core.subscriptions.group import begun
 from billsmith.errors import BillsmithError
 from billsmith.store import customers as customer_rows
-from billsmith.store import subscriptions as subscription_rows
 from billsmith.store import tenants as tenant_rows
 from billsmith.store.events import Cause
 from billsmith.store.pool import Connection, DatabaseUnavailable
-from billsmith.store.subscriptions import DueChange
+from billsmith.store.selling import subscriptions as subscription_rows
+from billsmith.store.selling.subscriptions import DueChange
 
 SWEEP = 500
 """Subscriptions looked at in one go of the sweep: one transaction per tenant among them."""

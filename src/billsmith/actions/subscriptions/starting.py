@@ -20,10 +20,10 @@ from billsmith.core.subscriptions.starting import NewIds, NewSubscription, creat
 from billsmith.core.tenants import Tenant
 from billsmith.core.text import UnusableText
 from billsmith.errors import BillsmithError
-from billsmith.store import catalog as catalog_rows
-from billsmith.store import subscriptions as subscription_rows
 from billsmith.store.events import Cause
 from billsmith.store.pool import Connection
+from billsmith.store.selling import catalog as catalog_rows
+from billsmith.store.selling import subscriptions as subscription_rows
 
 Names = dict[tuple[CustomerId, str], SubscriptionId]
 """Which subscriptions have these external ids."""
@@ -69,7 +69,7 @@ async def subscribe_in(
     """The body of `subscribe`. Raises what it does."""
     customer = await lock_customer(connection, tenant, customer_id)
     catalog = await catalog_rows.get_catalog(connection, tenant.id)
-    base = None if order.base is None else await _base(connection, tenant, customer, order.base, cause)
+    base = None if order.base is None else await _group_joined(connection, tenant, customer, order.base, cause)
     taken = await names_taken(connection, tenant, [(customer_id, order)])
     decided = started(context, cause, customer, catalog, order, taken, base)
     return await done(connection, context, cause, tenant, decided, new_ids(decided), bill)
@@ -162,7 +162,9 @@ def name_taken(name: str, holder: SubscriptionId) -> ExternalIdTaken:
     return ExternalIdTaken(said, pointer="/external_id", facts={"existing": shown})
 
 
-async def _base(connection: Connection, tenant: Tenant, customer: Customer, id_: SubscriptionId, cause: Cause) -> Group:
+async def _group_joined(
+    connection: Connection, tenant: Tenant, customer: Customer, id_: SubscriptionId, cause: Cause
+) -> Group:
     """The group that an add-on is to join: one of the same customer. Raises SubscriptionNotThere."""
     base = (await subscription_rows.get_subscriptions(connection, tenant.id, [id_])).get(id_)
     if base is None or base.customer_id != customer.id:

@@ -2,6 +2,8 @@
 
 from starlette.responses import Response
 
+from billsmith.actions.billing.drafts import hold_draft
+from billsmith.actions.invoices import get_invoice
 from billsmith.actions.money import collect
 from billsmith.actions.objects import InvoiceObject, invoice_object
 from billsmith.api.endpoints import Asked, Endpoint, answer
@@ -34,9 +36,11 @@ async def collect_now(asked: Asked) -> Response:
 
 
 async def hold(asked: Asked) -> Response:
-    """Stop collecting an invoice."""
+    """Stop collecting an invoice, or keep a draft from finalising itself."""
     id_ = asked.id("invoice")
-    return await asked.carry_out(lambda call: collect.hold_invoice(asked.context, call, id_), invoice_object)
+    document = await get_invoice(asked.context, asked.tenant, id_)
+    verb = hold_draft if document.invoice.status == "draft" else collect.hold_invoice
+    return await asked.carry_out(lambda call: verb(asked.context, call, id_), invoice_object)
 
 
 async def list_blocked(asked: Asked) -> Response:

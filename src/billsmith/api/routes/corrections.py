@@ -13,7 +13,7 @@ from billsmith.actions.objects import CreditObject, InvoiceObject, credit_object
 from billsmith.api.endpoints import Asked, Endpoint, answer
 from billsmith.api.filters import Listed
 from billsmith.api.paging import Cursor, Page, page_of
-from billsmith.api.parameters import Parameter, one_of, parameter_invalid
+from billsmith.api.parameters import PREVIEW, Parameter, parameter_invalid
 from billsmith.api.schemas.money import CreditNoteToIssue, InvoiceToAdjust, InvoiceToVoid, WriteOffToMake
 from billsmith.core.tenants import Scope
 from billsmith.store.money.corrections import NumberedNote
@@ -24,11 +24,6 @@ WRITE_OFFS = "/v1/write-offs"
 REPORT = "/v1/reports/write-offs"
 
 LISTED = Listed(texts=("currency",), instants=("created_at",), customer=True)
-PREVIEW = Parameter(
-    "preview",
-    {"type": "string", "enum": ["true", "false"], "default": "false"},
-    "`true`: show what it would come to, to the cent, and change nothing.",
-)
 _DAY = {"type": "string", "format": "date"}
 
 
@@ -52,7 +47,7 @@ class WrittenOffObject(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 async def issue_note(asked: Asked) -> Response:
     """Correct an invoice downwards."""
     given: CreditNoteToIssue = asked.body
-    id_, note, preview = asked.id("invoice"), given.note(), _preview(asked)
+    id_, note, preview = asked.id("invoice"), given.note(), asked.preview
     return await asked.carry_out(
         lambda call: corrections.issue_credit_note(asked.context, call, id_, note, preview=preview), _note, status=201
     )
@@ -82,7 +77,7 @@ async def adjust(asked: Asked) -> Response:
 async def void(asked: Asked) -> Response:
     """Void an invoice."""
     given: InvoiceToVoid = asked.body
-    id_, preview = asked.id("invoice"), _preview(asked)
+    id_, preview = asked.id("invoice"), asked.preview
     return await asked.carry_out(
         lambda call: corrections.void_invoice(asked.context, call, id_, rebill=given.rebill, preview=preview),
         invoice_object,
@@ -100,7 +95,7 @@ async def revise(asked: Asked) -> Response:
 async def write_off(asked: Asked) -> Response:
     """Write an invoice off."""
     given: WriteOffToMake = asked.body
-    id_, new, preview = asked.id("invoice"), given.write_off(), _preview(asked)
+    id_, new, preview = asked.id("invoice"), given.write_off(), asked.preview
     return await asked.carry_out(
         lambda call: corrections.write_off(asked.context, call, id_, new, preview=preview), write_off_object, status=201
     )
@@ -153,10 +148,6 @@ def _note(found: NumberedNote) -> CreditNoteObject:
 
 def _revised(revised: Revised) -> RevisedObject:
     return RevisedObject(voided=invoice_object(revised.voided), draft=invoice_object(revised.draft))
-
-
-def _preview(asked: Asked) -> bool:
-    return one_of(asked.query, "preview", ("true", "false"), "false") == "true"
 
 
 def _day(asked: Asked, name: str, default: date) -> date:

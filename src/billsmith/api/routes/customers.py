@@ -4,12 +4,20 @@ from msgspec import UNSET
 from starlette.responses import Response
 
 from billsmith.actions import customers
+from billsmith.actions.billing.runs import bill_customer
 from billsmith.actions.customers import resolve_customer
-from billsmith.actions.objects import CustomerObject, customer_object
+from billsmith.actions.objects import BilledObject, CustomerObject, customer_object, invoice_object
 from billsmith.api.endpoints import Asked, Endpoint, answer
 from billsmith.api.filters import Listed, expand_parameter
 from billsmith.api.paging import Cursor, page_of
-from billsmith.api.schemas.customers import CustomerToChange, CustomerToCreate, changed_details, details_of
+from billsmith.api.parameters import PREVIEW
+from billsmith.api.schemas.customers import (
+    CustomerToBill,
+    CustomerToChange,
+    CustomerToCreate,
+    changed_details,
+    details_of,
+)
 from billsmith.core.customers import CustomerDetails
 from billsmith.core.ids import CustomerId
 from billsmith.core.tenants import Scope
@@ -49,6 +57,17 @@ async def list_(asked: Asked) -> Response:
             lambda customer: customer_object(customer, None if balances is None else balances.get(customer.id, {})),
             lambda customer: Cursor(customer.id),
         )
+    )
+
+
+async def bill(asked: Asked) -> Response:
+    """Bill a customer now."""
+    given: CustomerToBill = asked.body
+    id_ = CustomerId(asked.id("customer"))
+    return await asked.carry_out(
+        lambda call: bill_customer(asked.context, call, id_, given.until_on, preview=asked.preview),
+        lambda documents: BilledObject(invoices=tuple(invoice_object(one) for one in documents)),
+        status=201,
     )
 
 
@@ -113,6 +132,12 @@ ENDPOINTS = (
         method="PATCH", path=ONE, name="changeCustomer", summary="Change a customer", run=change, scope=Scope.WRITE,
         description="Switching `draw_credit` on draws what credit there is.",
         body=CustomerToChange, example="customer_change", answers=CustomerObject, problems=(404, 409),
+    ),
+    Endpoint(
+        method="POST", path=f"{ONE}/bill", name="billCustomer", summary="Bill a customer now", run=bill,
+        scope=Scope.WRITE, parameters=(PREVIEW,),
+        description="All that its subscriptions have due by a day, today unless said. Nothing due makes no invoice.",
+        body=CustomerToBill, example="bill", answers=BilledObject, status=201, problems=(404, 409),
     ),
     Endpoint(
         method="DELETE", path=ONE, name="deleteCustomer", summary="Delete a customer", run=delete, scope=Scope.WRITE,

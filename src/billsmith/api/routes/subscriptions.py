@@ -1,15 +1,19 @@
 """/v1/subscriptions"""
 
 from collections.abc import Awaitable, Callable
+from typing import get_args
 
 from msgspec.structs import replace
 from starlette.responses import Response
 
+from billsmith.actions.calls import Call, Outcome
 from billsmith.actions.customers import resolve_customer
+from billsmith.actions.objects import BilledObject, invoice_object
 from billsmith.actions.subscriptions import reading
 from billsmith.actions.subscriptions.asking import Asked as Wanted
 from billsmith.actions.subscriptions.changing import alter, relabel
 from billsmith.actions.subscriptions.objects import EntitlementObject, SubscriptionObject, TimelineEntryObject
+from billsmith.actions.subscriptions.previewing import preview_alter, preview_subscribe
 from billsmith.actions.subscriptions.reading import done_object
 from billsmith.actions.subscriptions.saving import Bill
 from billsmith.actions.subscriptions.starting import subscribe
@@ -28,8 +32,11 @@ from billsmith.api.schemas.subscriptions import (
     SubscriptionToCreate,
     SubscriptionToRelabel,
     SubscriptionToTransfer,
+    SubscriptionToTry,
+    VerbToTry,
 )
 from billsmith.core.ids import SubscriptionId, find_id, read_id
+from billsmith.core.invoices import Document
 from billsmith.core.subscriptions.subscription import SubscriptionStatus
 from billsmith.core.tenants import Scope
 
@@ -39,7 +46,7 @@ PATH = "/v1/subscriptions"
 ONE = PATH + "/{id}"
 
 LISTED = Listed(
-    choices={"status": SubscriptionStatus.__args__},  # type: ignore[attr-defined]
+    choices={"status": get_args(SubscriptionStatus)},
     texts=("plan", "group", "currency", "external_id"),
     instants=("created_at",),
     customer=True,
@@ -138,6 +145,31 @@ async def transfer_group(asked: Asked) -> Response:
     )
 
 
+async def try_subscribing(asked: Asked) -> Response:
+    """Show what a subscription would be billed."""
+    given: SubscriptionToTry = asked.body
+    order = given.subscription.order()
+    customer_id = await resolve_customer(asked.context, asked.tenant, given.subscription.customer)
+    return await _shown(asked, lambda call: preview_subscribe(asked.context, call, customer_id, order, given.until_on))
+
+
+async def try_verb(asked: Asked) -> Response:
+    """Show what a verb would lead to."""
+    given: VerbToTry = asked.body
+    id_ = SubscriptionId(asked.id("subscription"))
+    wanted = given.asked(id_)
+    return await _shown(asked, lambda call: preview_alter(asked.context, call, id_, wanted, given.until_on))
+
+
+async def _shown(asked: Asked, preview: Callable[[Call], Awaitable[list[Document]]]) -> Response:
+    async def outcome(call: Call) -> Outcome[list[Document]]:
+        return Outcome(await preview(call))
+
+    return await asked.carry_out(
+        outcome, lambda documents: BilledObject(invoices=tuple(invoice_object(one) for one in documents))
+    )
+
+
 async def get_entitlement(asked: Asked) -> Response:
     """Whether it may be used."""
     return answer(await reading.get_entitlement(asked.context, asked.tenant, asked.id("subscription")))
@@ -221,6 +253,19 @@ ENDPOINTS = (
         description="Its whole group ends for its customer and goes on with another, under new ids: the answer is the "
         "new subscription.",
         body=SubscriptionToTransfer, example="transfer", answers=SubscriptionObject, status=201, problems=(404, 409),
+    ),
+    Endpoint(
+        method="POST", path=f"{PATH}/preview", name="previewSubscription", summary="Preview a subscription",
+        run=try_subscribing, scope=Scope.READ,
+        description="The invoices that would be made, to the cent, by the very code that makes them. Nothing is kept.",
+        body=SubscriptionToTry, example="subscription_preview", answers=BilledObject, problems=(404, 409),
+    ),
+    Endpoint(
+        method="POST", path=f"{ONE}/preview", name="previewChange", summary="Preview a verb on a subscription",
+        run=try_verb, scope=Scope.READ,
+        description="The invoices that it would lead to, to the cent, by the very code that makes them. "
+        "Nothing is kept.",
+        body=VerbToTry, example="verb_preview", answers=BilledObject, problems=(404, 409),
     ),
     Endpoint(
         method="GET", path=f"{ONE}/entitlement", name="getEntitlement", summary="Get the entitlement",

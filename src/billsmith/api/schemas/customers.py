@@ -1,5 +1,6 @@
 """Bodies about customers and their credit. A field that is left out keeps its default, or in a change its value."""
 
+from datetime import date
 from typing import Any
 
 import msgspec
@@ -22,6 +23,12 @@ from billsmith.core.credits import NewCredit
 from billsmith.core.customers import CustomerDetails, Invoicing
 from billsmith.core.ids import CustomerId
 from billsmith.core.parties import Address
+
+
+class CustomerToBill(Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True):
+    """Up to which day a customer is billed; none: its today. A later day bills ahead."""
+
+    until_on: date | None = None
 
 
 class CustomerToChange(Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True):

@@ -281,3 +281,40 @@ def _when(text: str, pointer: str) -> When:
             return date.fromisoformat(text)
     said = f"{text[:40]!r} is none of {', '.join(_POLICIES)}, and no date such as 2026-03-31"
     raise WhenMalformed(said, pointer=pointer)
+
+
+class SubscriptionToTry(Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True):
+    """A subscription that is not started: what would be billed with it by a day, today unless said."""
+
+    subscription: SubscriptionToCreate
+    until_on: date | None = None
+
+
+class VerbToTry(Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True):
+    """One verb with its body, which is not carried out: what would be billed by a day, today unless said."""
+
+    change: PlanToChangeTo | UnsetType = UNSET
+    quantity: QuantityToChangeTo | UnsetType = UNSET
+    bill_cycle_day: BillDayToChangeTo | UnsetType = UNSET
+    cancel: SubscriptionToCancel | UnsetType = UNSET
+    undo: ChangeToUndo | UnsetType = UNSET
+    pause: PauseToMake | UnsetType = UNSET
+    resume: ResumeToMake | UnsetType = UNSET
+    until_on: date | None = None
+
+    def asked(self, id_: SubscriptionId) -> Asked:
+        """What is asked of the subscription. Raises NotOneVerb."""
+        verbs = [getattr(self, name) for name in self.__struct_fields__ if name != "until_on"]
+        given = [verb for verb in verbs if verb is not UNSET]
+        if len(given) != 1:
+            raise NotOneVerb('give one verb with its body, such as {"cancel": {}}', pointer="")
+        (verb,) = given
+        if isinstance(verb, PauseToMake):
+            return verb.pause(id_)
+        return verb.resume(id_) if isinstance(verb, ResumeToMake) else verb.asked()
+
+
+class NotOneVerb(Invalid):
+    """A preview is of one verb."""
+
+    code = "not_one_verb"

@@ -33,6 +33,10 @@ class TenantToChange(Struct, frozen=True, gc=False, kw_only=True, forbid_unknown
     collection: PolicyGiven | UnsetType = UNSET
     money_after_void: Literal["refund", "credit"] | UnsetType = UNSET
     dispute_lost: Literal["expense", "reopen"] | UnsetType = UNSET
+    invoices_per: Literal["customer", "group"] | UnsetType = UNSET
+    catch_up: Literal["one_invoice", "one_per_due_date"] | UnsetType = UNSET
+    minimum_to_bill_minor: int | UnsetType = UNSET
+    draft_window_minutes: int | UnsetType = UNSET
 
     def changed(self, before: TenantSettings) -> TenantSettings:
         """What core is told."""

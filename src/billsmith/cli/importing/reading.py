@@ -52,10 +52,13 @@ Row = tuple[int, Sequence[str]]
 """A row's number in the file (the first after the header is 1) and its values in the order of the columns."""
 
 
-def columns_of(path: Path) -> list[str]:
+OPTIONAL = tuple(field for field in FIELDS if field not in REQUIRED)
+
+
+def columns_of(path: Path, optional: Sequence[str] = OPTIONAL) -> list[str]:
     """The header of a CSV file, or the keys of the first JSON line. Raises FileMissing, FileUnreadable.
 
-    Later JSON lines may have fields that the first had no value for: every field but the required ones is a column.
+    Later JSON lines may have fields that the first had no value for: each of the `optional` ones is a column.
     """
     with _opened(path) as stream:
         try:
@@ -63,7 +66,7 @@ def columns_of(path: Path) -> list[str]:
                 return next(csv.reader(_lines(stream)), [])
             first = next((line for line in _lines(stream) if line.strip()), "{}")
             keys = list(_parsed(first))
-            return keys + [field for field in FIELDS if field not in keys and field not in REQUIRED] if keys else []
+            return keys + [field for field in optional if field not in keys] if keys else []
         except (*_UNREADABLE, ValueError, RecursionError) as error:
             raise FileUnreadable(f"{path}: {error}") from error
 

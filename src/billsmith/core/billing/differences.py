@@ -7,6 +7,7 @@ the bounds of the two. So moving a bill day, or a change that was taken back, co
 from collections.abc import Hashable, Iterable, Sequence
 from datetime import date
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -90,13 +91,19 @@ def differences(owed: Sequence[Owed], billed: Sequence[Billed], from_on: date = 
     A missing part of a line costs its share by days, rounded once, half away from zero. A line of nothing is never
     given back. Raises LinesInconsistent.
     """
-    open_days = [_kept_days(line) for line in billed]
+    open_days = _consistent(billed)
+    _refuse_backwards(line.period for line in owed)
+    _refuse_overlaps((line.key, line.period) for line in owed)
+    by_key: dict[Hashable, list[int]] = {}
+    # Lines with something left pay for days before one of equal price that was corrected to nothing does.
+    for nth in sorted(range(len(billed)), key=lambda nth: not billed[nth].left_minor):
+        by_key.setdefault(billed[nth].key, []).append(nth)
     missing = []
     for line in sorted(owed, key=lambda one: one.period.start_on):
-        wanted = _from(from_on, [line.period])
-        for nth, other in enumerate(billed):
-            if wanted and other.key == line.key:
-                matched = _common(wanted, open_days[nth])
+        wanted = _from(from_on, [line.period]) if _days([line.period]) else []
+        for nth in by_key.get(line.key, ()):
+            if wanted and _overlap(line.period, billed[nth].period):
+                matched = _days_in_both(wanted, open_days[nth])
                 wanted, open_days[nth] = _without(wanted, matched), _without(open_days[nth], matched)
         missing += [Missing(line, days, _part(line.amount, line, days)) for days in wanted]
     superfluous = []
@@ -114,10 +121,11 @@ def remaining(billed: Iterable[Billed]) -> tuple[tuple[Billed, Period, int], ...
 
     Raises LinesInconsistent.
     """
+    lines = sorted(billed, key=lambda one: one.period.start_on)
     return tuple(
         (line, days, _part(Fraction(line.amount_minor), line, days))
-        for line in sorted(billed, key=lambda one: one.period.start_on)
-        for days in _kept_days(line)
+        for line, kept in zip(lines, _consistent(lines), strict=True)
+        for days in kept
     )
 
 
@@ -136,13 +144,58 @@ def _part(amount: Fraction, line: Owed | Billed, days: Period) -> int:
         return round_half_away(amount)
     part, whole = days_between(days), days_between(line.period)
     if line.fixed_months and days_in_fixed_months(line.period) > 0:
-        part, whole = max(0, days_in_fixed_months(days)), days_in_fixed_months(line.period)
+        part, whole = days_in_fixed_months(days), days_in_fixed_months(line.period)
     return round_half_away(amount * part / whole)
+
+
+def _consistent(billed: Sequence[Billed]) -> list[list[Period]]:
+    """The days that each line still pays for. Raises LinesInconsistent, also where two pay for a day at one price.
+
+    A line that was corrected to nothing pays twice for nothing: so a credit note is the way out for one line too many.
+    """
+    for line in billed:
+        _refuse_backwards([line.period, *(one.period for one in line.given_back)])
+        _refuse_too_much(line)
+    kept = [_kept_days(line) for line in billed]
+    _refuse_overlaps(
+        (line.key, days) for line, left in zip(billed, kept, strict=True) if line.left_minor for days in left
+    )
+    return kept
+
+
+def _refuse_too_much(line: Billed) -> None:
+    """No correction is larger than its line, or on its side of zero."""
+    corrections = [one.amount_minor for one in line.given_back]
+    if line.adjusted_minor:
+        corrections.append(line.adjusted_minor)
+    sign = 1 if line.amount_minor > 0 else -1
+    # A void line goes on covering its days for nothing; what was given back of it before is of no account.
+    if line.amount_minor and any(not 0 <= sign * one <= sign * line.amount_minor for one in corrections):
+        raise LinesInconsistent(f"of {line.amount_minor} minor units more was corrected than all: {corrections}")
+
+
+def _refuse_backwards(periods: Iterable[Period]) -> None:
+    for one in periods:
+        if one.end_on < one.start_on:
+            raise LinesInconsistent(f"{one.end_on}, the end, is before {one.start_on}, the start")
+
+
+def _refuse_overlaps(days: Iterable[tuple[Hashable, Period]]) -> None:
+    by_key: dict[Hashable, list[Period]] = {}
+    for key, period in days:
+        by_key.setdefault(key, []).append(period)
+    for periods in by_key.values():
+        periods.sort(key=lambda one: one.start_on)
+        for one, following in pairwise(periods):
+            if _overlap(one, following):
+                raise LinesInconsistent(
+                    f"the days {following.start_on} to {min(one.end_on, following.end_on)} are there twice"
+                )
 
 
 def _kept_days(line: Billed) -> list[Period]:
     """The days of a line that were not given back."""
-    if line.period.start_on >= line.period.end_on:
+    if not _days([line.period]):
         raise LinesInconsistent(f"a line from {line.period.start_on} to {line.period.end_on} has no days")
     kept = [line.period]
     for one in line.given_back:
@@ -159,11 +212,15 @@ def _days(periods: Iterable[Period]) -> int:
     return sum((period.end_on - period.start_on).days for period in periods)
 
 
+def _overlap(one: Period, other: Period) -> bool:
+    return one.start_on < other.end_on and other.start_on < one.end_on
+
+
 def _from(on: date, periods: Iterable[Period]) -> list[Period]:
     return [Period(max(on, period.start_on), period.end_on) for period in periods if period.end_on > on]
 
 
-def _common(these: Iterable[Period], those: Iterable[Period]) -> list[Period]:
+def _days_in_both(these: Iterable[Period], those: Iterable[Period]) -> list[Period]:
     return [
         Period(max(one.start_on, other.start_on), min(one.end_on, other.end_on))
         for one in these

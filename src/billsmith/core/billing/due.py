@@ -11,7 +11,6 @@ from fractions import Fraction
 import msgspec
 from msgspec.structs import replace
 
-from billsmith.core.billing.bill_days import bill_day_of, sets_customers_day
 from billsmith.core.billing.differences import Billed, Missing, Owed, Superfluous, differences, last_day_paid_for
 from billsmith.core.billing.entries import (
     Covered,
@@ -20,9 +19,7 @@ from billsmith.core.billing.entries import (
     cycle_of,
     exact_amount,
     quantity_of,
-    recurring,
     starting_fixed,
-    unit_price,
     whole_amount,
 )
 from billsmith.core.catalog.plans import Charge
@@ -30,6 +27,7 @@ from billsmith.core.cycles.pieces import Cycle, Piece, next_due_on, pieces
 from billsmith.core.cycles.proration import ALL, Share
 from billsmith.core.money import round_half_away
 from billsmith.core.periods import Period
+from billsmith.core.subscriptions.bill_days import bill_day_of, recurring, sets_customers_day, unit_price
 from billsmith.core.subscriptions.stretches import Stretch
 from billsmith.core.subscriptions.subscription import Subscription
 from billsmith.core.subscriptions.timeline import Versions
@@ -136,12 +134,13 @@ class _Run:
         for code in self._codes(from_on):
             billed = [self._billed(line) for line in self.covered if line.charge == code and _has_days(line)]
             since_on = self._unbilled_from(code, from_on)
-            found = differences(self._owed(code, since_on), billed, since_on)
+            owed = self._owed(code, since_on)
+            found = differences(owed, billed, since_on)
             now = [one for one in found.superfluous if not self._waits_for_change(one)]
             deferred += [one.period.start_on for one in found.superfluous if self._waits_for_change(one)]
             entries += [self._missing_entry(one) for one in found.missing]
             entries += [self._credit_entry(one) for one in now]
-            self._recharge(code, since_on, billed, now, found.missing)
+            self._recharge(code, since_on, _ends_paid_for(owed, billed, now, found.missing))
         return entries, min(deferred, default=None)
 
     def _waits_for_change(self, superfluous: Superfluous) -> bool:
@@ -297,19 +296,9 @@ class _Run:
     def _charged(self, charge: Charge, through_on: date) -> None:
         self.charged_through[charge.code] = max(self.charged_through.get(charge.code, date.min), through_on)
 
-    def _recharge(
-        self,
-        code: str,
-        from_on: date,
-        billed: Sequence[Billed],
-        given_back: Sequence[Superfluous],
-        missing: Sequence[Missing],
-    ) -> None:
-        ends = [last_day_paid_for(billed, given_back), *(one.period.end_on for one in missing)]
-        reached = [end for end in ends if end is not None]
+    def _recharge(self, code: str, from_on: date, ends: Iterable[date]) -> None:
         before = self.charged_through.pop(code, None)
-        if before is not None:
-            reached.append(min(before, from_on))
+        reached = [*ends] if before is None else [*ends, min(before, from_on)]
         if reached:
             self.charged_through[code] = max(reached)
 
@@ -338,6 +327,21 @@ class _Run:
                 if next_on is not None:
                     days.append(next_on)
         return min(days, default=None)
+
+
+def _ends_paid_for(
+    owed: Sequence[Owed], billed: Sequence[Billed], given_back: Sequence[Superfluous], missing: Sequence[Missing]
+) -> Iterator[date]:
+    """Up to which days a charge is on lines now. A line of nothing is never given back: of it, what is owed counts."""
+    end_on = last_day_paid_for([line for line in billed if line.amount_minor], given_back)
+    if end_on is not None:
+        yield end_on
+    yield from (one.period.end_on for one in missing)
+    for line in billed:
+        if not line.amount_minor:
+            for one in owed:
+                if one.key == line.key and one.period.start_on < line.period.end_on:
+                    yield min(one.period.end_on, line.period.end_on)
 
 
 def _next_day(on: date) -> date:

@@ -8,7 +8,7 @@ from fractions import Fraction
 import msgspec
 
 from billsmith.core.billing.differences import GivenBack
-from billsmith.core.catalog.plans import ANY_CURRENCY, Charge, PlanVersion
+from billsmith.core.catalog.plans import Charge, PlanVersion
 from billsmith.core.currencies import minor_digits
 from billsmith.core.cycles.lengths import months_of
 from billsmith.core.cycles.pieces import Cycle
@@ -69,15 +69,6 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     corrects: Covered | None = None
 
 
-def unit_price(stretch: Stretch, charge: Charge, currency: str) -> Decimal:
-    """The subscription's own price of a charge, or the plan's in its currency."""
-    own = None if stretch.prices is None else stretch.prices.get(charge.code)
-    if own is not None:
-        return own
-    price = charge.prices.get(currency)
-    return charge.prices[ANY_CURRENCY] if price is None else price
-
-
 def quantity_of(stretch: Stretch, charge: Charge) -> Decimal:
     """How often the price is asked."""
     return stretch.quantity if charge.per_unit else ONE
@@ -92,11 +83,6 @@ def exact_amount(price: Decimal, quantity: Decimal, share: Fraction, currency: s
 def whole_amount(price: Decimal, quantity: Decimal, currency: str) -> int:
     """Price × quantity in minor units, rounded half away from zero."""
     return round_half_away(exact_amount(price, quantity, Fraction(1), currency))
-
-
-def recurring(stretch: Stretch) -> Iterator[Charge]:
-    """The recurring charges of a stretch."""
-    return (charge for charge in stretch.phase.charges if charge.kind == "recurring")
 
 
 def counts_fixed_months(charge: Charge) -> bool:

@@ -34,8 +34,17 @@ class Billed(msgspec.Struct, frozen=True, gc=False):
         return tuple(one.subscription for one in self.bought)
 
 
-def bill(customer: Customer, bought: Sequence[Bought], settings: TenantSettings, until_on: date) -> Billed:
-    """What is due by a day, as documents. Less than the tenant's minimum waits, as long as more will come."""
+def bill(
+    customer: Customer,
+    bought: Sequence[Bought],
+    settings: TenantSettings,
+    until_on: date,
+    others_next_on: date | None = None,
+) -> Billed:
+    """What is due by a day, as documents. Less than the tenant's minimum waits, as long as more will come.
+
+    `others_next_on`: when a run next has to do with subscriptions of the customer that are not among these.
+    """
     entries: list[Entry] = []
     after: list[Bought] = []
     now = customer
@@ -49,7 +58,8 @@ def bill(customer: Customer, bought: Sequence[Bought], settings: TenantSettings,
         entries += found.entries
         after.append(replace(one, subscription=found.subscription, covered=()))
     made = bills(customer, settings, entries)
-    next_on = first_due(one.subscription for one in after)
+    days = (first_due(one.subscription for one in after), others_next_on)
+    next_on = min((on for on in days if on is not None), default=None)
     if _waits(made, settings, next_on):
         return Billed(customer, (), tuple(bought), next_on)
     return Billed(now, made, tuple(after), next_on)

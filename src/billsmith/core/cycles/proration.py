@@ -1,6 +1,6 @@
 """Which part of a period's price a piece of it costs. Rule: docs/rules/proration.md"""
 
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from fractions import Fraction
 from typing import Literal
 
@@ -46,7 +46,9 @@ def share_of(piece: Period, full: Period, length: Length, proration: Proration, 
     if proration == "by_second":
         return Share(seconds_between(piece, zone), seconds_between(full, zone))
     if months := months_of(length):
-        return Share(days_in_fixed_months(piece), DAYS_IN_FIXED_MONTH * months)
+        whole = DAYS_IN_FIXED_MONTH * months
+        # 28 February to 30 March would be 32 of 30 days.
+        return Share(min(days_in_fixed_months(piece), whole), whole)
     return Share(days_between(piece), days_between(full))
 
 
@@ -61,17 +63,9 @@ def days_between(period: Period) -> int:
 
 
 def days_in_fixed_months(piece: Period, fixed: int = DAYS_IN_FIXED_MONTH) -> int:
-    """Its days where every month has `fixed`: what its first month has more or less is taken off where it leaves it."""
-    days = days_between(piece)
-    if (piece.start_on.year, piece.start_on.month) == (piece.end_on.year, piece.end_on.month):
-        return days
-    return days - (days_in_month(piece.start_on) - fixed)
-
-
-def days_in_month(on: date) -> int:
-    """How many days the month of a day has."""
-    first = on.replace(day=1)
-    return ((first + timedelta(days=32)).replace(day=1) - first).days
+    """Its days where every month has `fixed`: so many for each month that begins in it, and the days in between."""
+    start, end = piece.start_on, piece.end_on
+    return ((end.year - start.year) * 12 + end.month - start.month) * fixed + end.day - start.day
 
 
 def seconds_between(period: Period, zone: str) -> int:

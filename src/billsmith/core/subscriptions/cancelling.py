@@ -25,10 +25,10 @@ Refund = Literal["prorated", "none", "full"]
 """Of what is billed beyond the day: the unused part back, nothing back, the whole current period back."""
 
 
-class RefundInvalid(Invalid):
+class CancelRefundInvalid(Invalid):
     """A refund that can't be meant."""
 
-    code = "refund_invalid"
+    code = "cancel_refund_invalid"
 
 
 class Cancel(msgspec.Struct, frozen=True, gc=False):
@@ -46,10 +46,12 @@ def cancelled(group: Group, subscription_id: SubscriptionId, asked: Cancel) -> A
     """Ended, and with a base its add-ons at the same times. It takes the place of a cancel that is still pending.
 
     `refund` none moves the end of billing to where what is billed ends; full, to where the current period begins.
-    Raises SubscriptionOver, NotAllowed, RefundInvalid.
+    Raises SubscriptionOver, NotAllowed, CancelRefundInvalid.
     """
     if asked.credit_minor and (asked.credit_minor < 0 or asked.refund != "none"):
-        raise RefundInvalid("a fixed amount is above zero, and given in place of any other refund", pointer="/refund")
+        raise CancelRefundInvalid(
+            "a fixed amount is above zero, and given in place of any other refund", pointer="/refund"
+        )
     altered = begun(group)
     timeline = member_of(altered.group, subscription_id)
     billing = asked.billing or _by_rules(altered.group, timeline)

@@ -91,10 +91,11 @@ def _change(
     """What switches it, on the sides that are asked for and are not so already; None where there is none."""
     pausing = kind == "paused"
     entitlement_at: datetime | None = start_of(group, on)
-    billing_on: date | None = max(on, timeline.subscription.starts_on)
+    billed_from_on = max(on, timeline.subscription.starts_on)
+    billing_on: date | None = billed_from_on
     if not asked.entitlement or _is_paused(_used_until(timeline, start_of(group, on))) == pausing:
         entitlement_at = None
-    if not asked.billing or _is_paused(_billed_until(timeline, on)) == pausing:
+    if not asked.billing or _is_paused(_billed_until(timeline, billed_from_on)) == pausing:
         billing_on = None
     if entitlement_at is None and billing_on is None:
         return None

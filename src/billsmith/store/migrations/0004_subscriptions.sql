@@ -75,6 +75,7 @@ CREATE TABLE subscriptions (
 ) WITH (fillfactor = 80);
 CREATE INDEX subscriptions_list ON subscriptions (tenant_id, id DESC);
 CREATE INDEX subscriptions_of_customer ON subscriptions (shard, customer_id, id DESC);
+CREATE INDEX subscriptions_bill_due ON subscriptions (shard, customer_id, next_bill_on) WHERE next_bill_on IS NOT NULL;
 CREATE INDEX subscriptions_of_group ON subscriptions (shard, group_id);
 CREATE INDEX subscriptions_of_version ON subscriptions (tenant_id, plan_version_id, id);
 CREATE UNIQUE INDEX subscriptions_external_id ON subscriptions (shard, customer_id, external_id) WHERE external_id IS NOT NULL;

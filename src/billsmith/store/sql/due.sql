@@ -11,6 +11,8 @@ SELECT min(due_at) FROM (
     JOIN tenants ON tenants.id = tenant_id
     WHERE tenant_id = $1 AND kind = 'catalogue_move' AND operations.status = 'running'
     UNION ALL
+    SELECT min(finalise_at) FROM invoices WHERE tenant_id = $1 AND finalise_at IS NOT NULL AND status = 'draft'
+    UNION ALL
     SELECT min(next_check_at) FROM attempts WHERE tenant_id = $1 AND next_check_at IS NOT NULL AND status <> 'sent'
     UNION ALL
     SELECT min(next_try_at) FROM refunds

@@ -198,3 +198,20 @@ WHERE tenant_id = $1 AND status = 'open' AND collection_state IN ('no_method', '
         ORDER BY customer_id LIMIT $3)
 GROUP BY customer_id, currency, collection_state, collection_reason
 ORDER BY customer_id, currency, collection_state, collection_reason;
+
+-- name: drafts_due
+-- across tenants: the sweep of all who live in the real time.
+SELECT invoices.tenant_id, invoices.id
+FROM invoices JOIN tenants ON tenants.id = invoices.tenant_id
+WHERE finalise_at IS NOT NULL AND finalise_at <= $1 AND status = 'draft' AND tenants.clock_at IS NULL
+ORDER BY finalise_at, invoices.id
+LIMIT $2;
+
+-- name: drafts_due_of_tenant
+SELECT tenant_id, id FROM invoices
+WHERE tenant_id = $1 AND finalise_at IS NOT NULL AND finalise_at <= $2 AND status = 'draft'
+ORDER BY finalise_at, id
+LIMIT $3;
+
+-- name: hold_draft
+UPDATE invoices SET finalise_at = NULL, version = $4 WHERE tenant_id = $1 AND shard = $2 AND id = $3 AND status = 'draft';

@@ -22,16 +22,16 @@ ORDER BY customers.id
 FOR NO KEY UPDATE OF customers SKIP LOCKED;
 
 -- name: renewable_subscriptions
--- What a run may have to do for customers, each with how it was created, and whether its timeline says more than that.
-SELECT customer_id, subscriptions.id, group_id, product_kind, currency, starts_on, billed_through_on, charged_through, rework_from_on,
-    next_bill_on, first.plan_version_id AS first_version_id, first.billing_on, first.aligned_on, first.bill_alignment, first.quantity, first.prices,
-    first.bill_cycle_day,
+-- What of customers is due by a day of each, with how it was created, whether its timeline says more than that, and when what is not due next is.
+SELECT customer_id, subscriptions.id, group_id, product_kind, currency, starts_on, billed_through_on, charged_through, rework_from_on, next_bill_on,
+    first.plan_version_id AS first_version_id, first.billing_on, first.aligned_on, first.bill_alignment, first.quantity, first.prices, first.bill_cycle_day,
     EXISTS (SELECT FROM subscription_changes AS later WHERE later.tenant_id = $1 AND later.shard = subscriptions.shard
-        AND later.subscription_id = subscriptions.id AND later.position > 1) AS changed
-FROM unnest($2::smallint[], $3::uuid[]) AS wanted (shard, customer)
-JOIN subscriptions ON subscriptions.tenant_id = $1 AND subscriptions.shard = wanted.shard AND customer_id = wanted.customer
-JOIN subscription_changes AS first ON first.tenant_id = $1 AND first.shard = subscriptions.shard AND first.subscription_id = subscriptions.id AND first.position = 1
-WHERE next_bill_on IS NOT NULL OR rework_from_on IS NOT NULL;
+        AND later.subscription_id = subscriptions.id AND later.position > 1) AS changed,
+    (SELECT min(others.next_bill_on) FROM subscriptions AS others WHERE others.tenant_id = $1 AND others.shard = subscriptions.shard
+        AND others.customer_id = subscriptions.customer_id AND others.next_bill_on > until_on) AS others_next_on
+FROM unnest($2::smallint[], $3::uuid[], $4::date[]) AS wanted (shard, customer, until_on)
+JOIN subscriptions ON subscriptions.tenant_id = $1 AND subscriptions.shard = wanted.shard AND customer_id = wanted.customer AND next_bill_on <= until_on
+JOIN subscription_changes AS first ON first.tenant_id = $1 AND first.shard = subscriptions.shard AND first.subscription_id = subscriptions.id AND first.position = 1;
 
 -- name: renew_subscriptions
 UPDATE subscriptions SET charged_through = renewed.charged_through, next_bill_on = renewed.next_bill_on

@@ -14,7 +14,7 @@ WHERE tenant_id = $1
 ORDER BY subscriptions.id;
 
 -- name: unsettled_subscriptions_of_customers
--- All that a run or a verb may still have to do with: what is over and on its last lines is left out.
+-- All that a verb may still have to do with: what is over and on its last lines is left out.
 SELECT subscriptions.id, tenant_id, customer_id, group_id, external_id, product_kind, status, plan_version_id, phase, currency, quantity, starts_on, ends_on,
     billed_through_on, charged_through, rework_from_on, next_bill_on, next_change_at, metadata, tags, version, created_at
 FROM unnest($2::smallint[], $3::uuid[]) AS wanted (shard, customer)
@@ -22,6 +22,23 @@ JOIN subscriptions ON subscriptions.shard = wanted.shard AND customer_id = wante
 WHERE tenant_id = $1
     AND (next_bill_on IS NOT NULL OR rework_from_on IS NOT NULL OR next_change_at IS NOT NULL OR status NOT IN ('cancelled', 'expired'))
 ORDER BY subscriptions.id;
+
+-- name: due_subscriptions_of_customers
+-- What a run by a day of each has to do with; one that is to be worked out again is due, too.
+SELECT subscriptions.id, tenant_id, customer_id, group_id, external_id, product_kind, status, plan_version_id, phase, currency, quantity, starts_on, ends_on,
+    billed_through_on, charged_through, rework_from_on, next_bill_on, next_change_at, metadata, tags, version, created_at
+FROM unnest($2::smallint[], $3::uuid[], $4::date[]) AS wanted (shard, customer, until_on)
+JOIN subscriptions ON subscriptions.shard = wanted.shard AND customer_id = wanted.customer AND next_bill_on <= wanted.until_on
+WHERE tenant_id = $1
+ORDER BY subscriptions.id;
+
+-- name: next_bill_days_of_customers
+-- When those that are not due by that day next are.
+SELECT wanted.customer, (
+    SELECT min(next_bill_on) FROM subscriptions
+    WHERE tenant_id = $1 AND subscriptions.shard = wanted.shard AND customer_id = wanted.customer AND next_bill_on > wanted.until_on
+) AS next_on
+FROM unnest($2::smallint[], $3::uuid[], $4::date[]) AS wanted (shard, customer, until_on);
 
 -- name: changes_of_subscriptions
 SELECT subscription_id, position, kind, entitlement_at, billing_on, plan_version_id, aligned_on, bill_alignment, quantity, prices, bill_cycle_day, made_at, undone_at

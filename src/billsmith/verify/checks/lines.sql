@@ -2,24 +2,36 @@
 -- Across tenants: verify proves all of them unless $1 names one. Columns: tenant_id, object, figure, expected, stored.
 
 -- name: line_amounts
--- A line's amount is quantity × unit price, rounded half away from zero; its discount, net, tax and total follow from it.
+-- A line's amount is quantity × unit price × its share, rounded half away from zero; its discount, net, tax and total follow from it.
 WITH digits (currency, factor) AS (VALUES  -- of currencies whose minor unit is not a hundredth
     ('BIF', 1), ('CLP', 1), ('DJF', 1), ('GNF', 1), ('ISK', 1), ('JPY', 1), ('KMF', 1), ('KRW', 1), ('PYG', 1), ('RWF', 1),
     ('UGX', 1), ('UYI', 1), ('VND', 1), ('VUV', 1), ('XAF', 1), ('XOF', 1), ('XPF', 1), ('BHD', 1000), ('IQD', 1000),
     ('JOD', 1000), ('KWD', 1000), ('LYD', 1000), ('OMR', 1000), ('TND', 1000), ('CLF', 10000), ('UYW', 10000)
-), worked AS (
-    SELECT lines.tenant_id, invoice_id, line_no, amount_minor, discount_minor, discount_percent, tax_percent, tax_inclusive,
-        lines.net_minor, lines.tax_minor, lines.total_minor, amount_minor - discount_minor AS base,
-        CASE WHEN unit_price IS NULL THEN amount_minor
-            ELSE round(COALESCE(quantity, 1) * unit_price * COALESCE(factor, 100)) END AS amount,
-        CASE WHEN discount_percent IS NOT NULL THEN round(amount_minor * discount_percent * 0.01)
-            WHEN discount_minor = 0 OR (sign(discount_minor) = sign(amount_minor) AND abs(discount_minor) <= abs(amount_minor)) THEN discount_minor
-            END AS discount,
-        CASE WHEN tax_inclusive THEN 100 + tax_percent ELSE 100 END AS per
+), shared AS (
+    SELECT lines.*, COALESCE(split_part(share, '/', 1)::numeric, 1) AS part, COALESCE(split_part(share, '/', 2)::numeric, 1) AS whole
     FROM invoice_lines AS lines
-    LEFT JOIN invoices ON invoices.shard = lines.shard AND invoices.id = invoice_id
+    WHERE $1::uuid IS NULL OR tenant_id = $1
+), worked AS (
+    SELECT lines.tenant_id, lines.invoice_id, lines.line_no, lines.amount_minor, lines.discount_minor, lines.discount_percent, lines.tax_percent,
+        lines.tax_inclusive, lines.net_minor, lines.tax_minor, lines.total_minor, lines.amount_minor - lines.discount_minor AS base,
+        CASE
+            -- what is given back is that part of the line it corrects, or the less that is left of it
+            WHEN lines.corrects_invoice_id IS NOT NULL
+                THEN GREATEST(LEAST(lines.amount_minor, 0), -div(2 * corrected.amount_minor * part + whole, 2 * whole))
+            WHEN lines.unit_price IS NULL THEN lines.amount_minor
+            ELSE sign(lines.unit_price) * sign(COALESCE(lines.quantity, 1))
+                * div(2 * abs(COALESCE(lines.quantity, 1) * lines.unit_price * COALESCE(factor, 100)) * part + whole, 2 * whole)
+            END AS amount,
+        CASE WHEN lines.discount_percent IS NOT NULL THEN round(lines.amount_minor * lines.discount_percent * 0.01)
+            WHEN lines.discount_minor = 0
+                OR (sign(lines.discount_minor) = sign(lines.amount_minor) AND abs(lines.discount_minor) <= abs(lines.amount_minor)) THEN lines.discount_minor
+            END AS discount,
+        CASE WHEN lines.tax_inclusive THEN 100 + lines.tax_percent ELSE 100 END AS per
+    FROM shared AS lines
+    LEFT JOIN invoices ON invoices.shard = lines.shard AND invoices.id = lines.invoice_id
     LEFT JOIN digits ON digits.currency = invoices.currency
-    WHERE $1::uuid IS NULL OR lines.tenant_id = $1
+    LEFT JOIN invoice_lines AS corrected ON corrected.tenant_id = lines.tenant_id AND corrected.shard = lines.shard
+        AND corrected.invoice_id = lines.corrects_invoice_id AND corrected.line_no = lines.corrects_line_no
 )
 SELECT tenant_id, 'line ' || line_no || ' of invoice ' || invoice_id AS object, figure, expected, stored
 FROM worked

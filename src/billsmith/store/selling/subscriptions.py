@@ -1,7 +1,7 @@
 """Subscriptions and their timelines. All writes are under the customers' locks."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from uuid import UUID
 
 import asyncpg
@@ -125,12 +125,35 @@ async def subscriptions_of_groups(
 async def unsettled_of_customers(
     connection: Connection, tenant_id: TenantId, customer_ids: Iterable[CustomerId]
 ) -> dict[CustomerId, list[Subscription]]:
-    """The customers' subscriptions that a run may have to do with, oldest first; not what is over and settled."""
+    """The customers' subscriptions that may still change or be billed, oldest first; not what is over and settled."""
     rows = await connection.fetch(_SQL["unsettled_subscriptions_of_customers"], tenant_id, *split_ids(customer_ids))
     found: dict[CustomerId, list[Subscription]] = {}
     for row in rows:
         found.setdefault(row["customer_id"], []).append(_subscription(row))
     return found
+
+
+async def due_of_customers(
+    connection: Connection, tenant_id: TenantId, days: Mapping[CustomerId, date]
+) -> dict[CustomerId, list[Subscription]]:
+    """The subscriptions that a run by a day of each customer has to do with, oldest first."""
+    shards, ids = split_ids(days)
+    until = [days[CustomerId(id_)] for id_ in ids]
+    rows = await connection.fetch(_SQL["due_subscriptions_of_customers"], tenant_id, shards, ids, until)
+    found: dict[CustomerId, list[Subscription]] = {}
+    for row in rows:
+        found.setdefault(row["customer_id"], []).append(_subscription(row))
+    return found
+
+
+async def next_bill_days(
+    connection: Connection, tenant_id: TenantId, days: Mapping[CustomerId, date]
+) -> dict[CustomerId, date | None]:
+    """When a run next has something to do for each customer, after a day."""
+    shards, ids = split_ids(days)
+    until = [days[CustomerId(id_)] for id_ in ids]
+    rows = await connection.fetch(_SQL["next_bill_days_of_customers"], tenant_id, shards, ids, until)
+    return {row["customer"]: row["next_on"] for row in rows}
 
 
 async def get_changes(

@@ -1,6 +1,6 @@
 """What a billing run reads and writes of many customers at once: claimed in turn, read as rows, written as rows."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -59,12 +59,12 @@ async def claim_these(
 
 
 async def renewable_rows(
-    connection: Connection, tenant_id: TenantId, customer_ids: Iterable[CustomerId]
+    connection: Connection, tenant_id: TenantId, days: Mapping[CustomerId, date]
 ) -> list[asyncpg.Record]:
-    """The subscriptions of these customers that may have something due now or later, each with its creation."""
-    rows: list[asyncpg.Record] = await connection.fetch(
-        _SQL["renewable_subscriptions"], tenant_id, *split_ids(customer_ids)
-    )
+    """The subscriptions that are due by a day of each of these customers, with their creation."""
+    shards, ids = split_ids(days)
+    until = [days[CustomerId(id_)] for id_ in ids]
+    rows: list[asyncpg.Record] = await connection.fetch(_SQL["renewable_subscriptions"], tenant_id, shards, ids, until)
     return rows
 
 

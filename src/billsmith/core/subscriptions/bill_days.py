@@ -1,9 +1,9 @@
-"""Whose bill cycle day a stretch follows. Rule: docs/rules/periods.md"""
+"""Whose bill cycle day a stretch follows, and what its charges cost. Rule: docs/rules/periods.md"""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
 
-from billsmith.core.billing.entries import recurring, unit_price
-from billsmith.core.catalog.plans import Charge
+from billsmith.core.catalog.plans import ANY_CURRENCY, Charge
 from billsmith.core.cycles.lengths import months_of
 from billsmith.core.subscriptions.stretches import Stretch
 
@@ -15,8 +15,8 @@ def bill_day_of(
 ) -> int:
     """The day of the month on which periods begin: its own, if it has one; then whose its alignment says.
 
-    `own` and `base`: all stretches of the subscription, and of its group's base. While the customer has no day, the
-    subscription's counts: the day of its first recurring charge that costs something.
+    `own`: all stretches of the subscription; `base`: those of its group's base, where it is an add-on. While the
+    customer has no day, the subscription's counts: the day of its first recurring charge that costs something.
     """
     if stretch.own_bill_day is not None:
         return stretch.own_bill_day
@@ -37,6 +37,20 @@ def sets_customers_day(stretch: Stretch, charge: Charge, amount_minor: int) -> b
         and charge.length is not None
         and 0 < months_of(charge.length) < _A_YEAR
     )
+
+
+def recurring(stretch: Stretch) -> Iterator[Charge]:
+    """The recurring charges of its phase."""
+    return (charge for charge in stretch.phase.charges if charge.kind == "recurring")
+
+
+def unit_price(stretch: Stretch, charge: Charge, currency: str) -> Decimal:
+    """What one of a charge costs there: the subscription's own price, or the plan's in its currency."""
+    own = None if stretch.prices is None else stretch.prices.get(charge.code)
+    if own is not None:
+        return own
+    price = charge.prices.get(currency)
+    return charge.prices[ANY_CURRENCY] if price is None else price
 
 
 def _first_day(stretches: Sequence[Stretch], currency: str) -> int | None:

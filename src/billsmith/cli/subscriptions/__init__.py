@@ -1,0 +1,1 @@
+"""`billsmith subscriptions …`: imported from files, listed, shown."""

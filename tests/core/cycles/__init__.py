@@ -1,0 +1,1 @@
+"""How long periods are, where they begin, and what a piece of one costs."""
