@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 
 import msgspec
 
@@ -74,6 +75,7 @@ def quantity_of(stretch: Stretch, charge: Charge) -> Decimal:
     return stretch.quantity if charge.per_unit else ONE
 
 
+@lru_cache(4096)
 def exact_amount(price: Decimal, quantity: Decimal, share: Fraction, currency: str) -> Fraction:
     """Price × quantity × share in minor units, not rounded."""
     scale: int = 10 ** minor_digits(currency)
