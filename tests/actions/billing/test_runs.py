@@ -220,3 +220,7 @@ async def test_a_tenant_with_many_does_not_keep_one_with_few_waiting(
     assert {call.tenant.id, small.id} <= {one.id for one in await runs.tenants_waiting(context)}
     await runs.bill_due(context)
     assert await runs.customers_waiting(context, small) == 0
+    assert await runs.customers_waiting(context, call.tenant) == 4
+    while await runs.bill_due(context):
+        pass
+    assert await runs.customers_waiting(context, call.tenant) == 0

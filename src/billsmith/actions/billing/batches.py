@@ -56,6 +56,8 @@ class _Printing(msgspec.Struct, frozen=True, gc=False):
     """A customer whose document is printed."""
 
     customer: Claimed
+    balance: Balance | None
+    """As it stands, in the document's currency."""
     plates: Plates
     subscriptions: tuple[tuple[SubscriptionId, Renewed], ...]
     next_on: date
@@ -113,7 +115,8 @@ async def _plain(
     at_hand = _PlatesAtHand(tenant, cause.caused_at)
     found = []
     for id_, of_customer in rows.items():
-        printing = _printing(possible[id_], of_customer, days[id_], at_hand, settings.invoices_per)
+        balance = balances.get(id_, {})
+        printing = _printing(possible[id_], balance, of_customer, days[id_], at_hand, settings.invoices_per)
         if printing is not None:
             found.append(printing)
     return found
@@ -164,7 +167,12 @@ def _day(text: str) -> date:
 
 
 def _printing(
-    customer: Claimed, rows: Sequence[_Row], until_on: date, at_hand: "_PlatesAtHand", invoices_per: str
+    customer: Claimed,
+    balances: Mapping[str, Balance],
+    rows: Sequence[_Row],
+    until_on: date,
+    at_hand: "_PlatesAtHand",
+    invoices_per: str,
 ) -> _Printing | None:
     """The customer's document, if all that it has due is plain, and is one document."""
     due: list[tuple[_Row, Renewed]] = []
@@ -182,7 +190,8 @@ def _printing(
     plates = at_hand.plates(customer, due)
     if plates is None:
         return None
-    return _Printing(customer, plates, tuple((row.id, found) for row, found in due), next_on)
+    balance = balances.get(plates.currency)
+    return _Printing(customer, balance, plates, tuple((row.id, found) for row, found in due), next_on)
 
 
 class _PlatesAtHand:
@@ -304,15 +313,13 @@ def _printed(
 
 async def _move_balances(connection: Connection, tenant_id: TenantId, printing: Sequence[_Printing]) -> None:
     """Add to the balances that are there; those of customers that never had one come to be."""
-    there = await customer_rows.get_balances(connection, tenant_id, [one.customer.id for one in printing])
     before: Balances = {}
     now: Balances = {}
     for one in printing:
         currency, moved = one.plates.currency, one.plates.balance
-        stood = there.get(one.customer.id, {}).get(currency)
-        if stood is not None:
-            before[one.customer.id] = {currency: stood}
-        now[one.customer.id] = {currency: _sum(stood or Balance(), moved)}
+        if one.balance is not None:
+            before[one.customer.id] = {currency: one.balance}
+        now[one.customer.id] = {currency: _sum(one.balance or Balance(), moved)}
     await customer_rows.save_balances(connection, tenant_id, before, now)
 
 

@@ -1,7 +1,7 @@
 """Billing runs: one customer when asked, or all for whom something is due, a batch at a time."""
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 
 import msgspec
 
@@ -27,6 +27,8 @@ from billsmith.store.selling.runs import Claimed, Parked, Place
 SWEEP = 1000
 """Customers that one transaction bills."""
 REASON = "a billing run"
+ASK_EVERY = timedelta(seconds=2)
+"""Who has something due is asked so often: that walks over all that was billed and is not forgotten yet."""
 START: Place = (datetime.min.replace(tzinfo=UTC), 0)
 
 
@@ -72,11 +74,11 @@ async def bill_due(context: Context) -> int:
     Each tenant has its turn, however much one of them has due.
     """
     turns: list[Turn] = []
-    due = [_Due(tenant_id) for tenant_id in await run_rows.tenants_to_bill(context.pool, context.clock.wall())]
+    due = [_Due(tenant_id) for tenant_id in await _whose_turn_it_is(context)]
 
     async def take_turn(context: Context, call: Call, due: Sequence[_Due]) -> None:
         tenant_id = call.tenant.id
-        turn = await bill_batch(context, call, after=_places.get(tenant_id, START))
+        turn = await bill_batch(context, call, after=_places.get(tenant_id, START), limit=SWEEP)
         if turn.after is None:
             _places.pop(tenant_id, None)
         else:
@@ -87,10 +89,20 @@ async def bill_due(context: Context) -> int:
     return sum(turn.customers for turn in turns)
 
 
+async def _whose_turn_it_is(context: Context) -> list[TenantId]:
+    """Those with more behind their last batch; every now and then all who have something due are asked for."""
+    now = context.clock.wall()
+    if _places and _asked_at and _asked_at[0] <= now < _asked_at[0] + ASK_EVERY:
+        return list(_places)
+    _asked_at[:] = [now]
+    return await run_rows.tenants_to_bill(context.pool, now)
+
+
 class _Due(msgspec.Struct, frozen=True, gc=False):
     tenant_id: TenantId
 
 
+_asked_at: list[datetime] = []
 _places: dict[TenantId, Place] = {}
 """Where this process goes on: what it has billed lies before, in an index that is slow to forget."""
 

@@ -31,6 +31,8 @@ from billsmith.wiring import open_context
 
 LOOK_EVERY_SECONDS = 0.02
 WAIT_FOR_OTHERS_SECONDS = 0.2
+ASK_EVERY_SECONDS = 2.0
+"""Who has something due is asked so often: that walks over all that was billed and is not forgotten yet."""
 LOOKS_AT_THE_END = 10
 """So often a worker looks again for customers that others hold, before it leaves them to them."""
 
@@ -170,6 +172,9 @@ class _Turns:
         self._job = job
         self._waiting: list[Tenant] = []
         self._places: dict[TenantId, tuple[datetime, int]] = {}
+        self._more: list[Tenant] = []
+        """Those of this round who have more behind their batch."""
+        self._asked_at = 0.0
         self._found = True
         self._looks = 0
 
@@ -196,10 +201,15 @@ class _Turns:
             self._places.pop(tenant.id, None)
         else:
             self._places[tenant.id] = turn.after
+            self._more.append(tenant)
 
     async def _another_round(self) -> bool:
         """Whether there is one. What others hold is looked for again a few times, should they fail."""
+        if self._more and time.monotonic() < self._asked_at + ASK_EVERY_SECONDS:
+            self._waiting, self._more = self._more, []
+            return True
         while True:
+            self._more, self._asked_at = [], time.monotonic()
             tenants = await tenants_waiting(self._context, self._job.tenant_id)
             if self._found:
                 self._looks = 0

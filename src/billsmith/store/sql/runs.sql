@@ -51,7 +51,8 @@ WITH RECURSIVE waiting (tenant_id) AS (
 SELECT waiting.tenant_id
 FROM waiting JOIN tenants ON tenants.id = waiting.tenant_id
 WHERE tenants.clock_at IS NULL
-    AND EXISTS (SELECT FROM customers WHERE customers.tenant_id = waiting.tenant_id AND customers.next_bill_at <= $1);
+    AND (SELECT customers.next_bill_at FROM customers WHERE customers.tenant_id = waiting.tenant_id AND customers.next_bill_at IS NOT NULL
+        ORDER BY customers.next_bill_at LIMIT 1) <= $1;
 
 -- name: count_customers_to_bill
 SELECT count(*) FROM customers WHERE tenant_id = $1 AND next_bill_at <= $2;
