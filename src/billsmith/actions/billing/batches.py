@@ -83,12 +83,13 @@ async def bill_claimed(
     printed = {one.customer.id for one in printing}
     others = [one.id for one in claimed if one.id not in printed]
     documents = len(printing)
+    printed_ids = await _print(connection, context, cause, tenant, printing) if printing else []
     if others:
         standings = await lock_standings(connection, tenant, others)
         made, _ = await bill_in(connection, context, cause, standings, until_on, in_run=True)
         documents += len(made)
-    if printing:
-        await _print(connection, context, cause, tenant, printing)
+    if printed_ids:
+        await _number(connection, tenant, printed_ids)
     return BatchBilled(len(claimed), documents)
 
 
@@ -261,8 +262,8 @@ def _entries(due: Sequence[tuple[_Row, Renewed]]) -> Iterator[Entry]:
 
 async def _print(
     connection: Connection, context: Context, cause: Cause, tenant: Tenant, printing: Sequence[_Printing]
-) -> None:
-    """Write the documents and what comes with them; the numbers last."""
+) -> list[bytes]:
+    """Write the documents and what comes with them; their ids, to be numbered at the very end."""
     printed, outbox, invoice_ids = _printed(context, cause, printing)
     for table, rows in printed.items():
         await copy_packed(connection, table, TABLES[table], rows)
@@ -278,6 +279,11 @@ async def _print(
         one.customer.id: midnight(one.next_on, one.customer.time_zone) for one in printing
     }
     await coverage_rows.bill_customers_next(connection, tenant.id, next_at)
+    return invoice_ids
+
+
+async def _number(connection: Connection, tenant: Tenant, invoice_ids: Sequence[bytes]) -> None:
+    """The last thing before commit: until then nobody else of the tenant can take a number."""
     series = NumberSeries(TENANT_SERIES, tenant.settings.number_prefix, tenant.settings.number_digits)
     first = await take_block(connection, tenant.id, series.series, len(invoice_ids))
     shown = partial(show_number, series)
