@@ -1,6 +1,7 @@
 """Billing runs: one customer when asked, or all for whom something is due, a batch at a time."""
 
-from collections.abc import Iterable, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 
 import msgspec
@@ -142,21 +143,29 @@ async def bill_batch(
         await _park(context, call, one.id, error)
         parked += 1
 
-    try:
-        documents = (await carry_out(context, call, first)).fresh.documents
-    except NOBODYS_FAULT:
-        raise
-    except Exception as error:
-        if not claimed:
-            raise
-        if len(claimed) == 1:
-            await park(claimed[0], error)
-            documents = 0
-        else:
-            half = len(claimed) // 2
-            documents = await in_halves(claimed[:half], again, park) + await in_halves(claimed[half:], again, park)
+    (ended,) = await asyncio.gather(carry_out(context, call, first), return_exceptions=True)
+    if isinstance(ended, BaseException):
+        if isinstance(ended, NOBODYS_FAULT) or not isinstance(ended, Exception) or not claimed:
+            raise ended
+        documents = await _in_parts(claimed, again, park, ended)
+    else:
+        documents = ended.fresh.documents
     full = len(claimed) == limit
     return Turn(len(claimed), documents, parked, (claimed[-1].next_bill_at, shard_of(claimed[-1].id)) if full else None)
+
+
+async def _in_parts(
+    claimed: Sequence[Claimed],
+    again: Callable[[Sequence[Claimed]], Awaitable[int]],
+    park: Callable[[Claimed, Exception], Awaitable[None]],
+    error: Exception,
+) -> int:
+    """Each half of a batch that failed by itself; how many documents there are. One alone is to blame."""
+    if len(claimed) == 1:
+        await park(claimed[0], error)
+        return 0
+    half = len(claimed) // 2
+    return await in_halves(claimed[:half], again, park) + await in_halves(claimed[half:], again, park)
 
 
 def _due_at(now: datetime, until_on: date | None) -> datetime:

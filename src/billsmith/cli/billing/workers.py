@@ -40,7 +40,7 @@ LOOKS_AT_THE_END = 10
 class RunWorkerDied(Unavailable):
     """A worker process ended before its work did; what it had committed stays, starting again goes on from there."""
 
-    code = "worker_died"
+    code = "run_worker_died"
 
 
 class Job(msgspec.Struct):
