@@ -21,8 +21,11 @@ FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid
 WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND attnum > 0 AND NOT attisdropped AND attgenerated = ''
 GROUP BY relname ORDER BY relname
 """
-_FIRST = ("customers",)
-"""What others refer to: copied by all before any goes on."""
+_STEPS = (("customers",), ("subscriptions", "customer_balances"))
+"""What others refer to, or what is changed rather than added: copied by all before any goes on with the rest."""
+
+
+_ANY = "SELECT EXISTS (SELECT FROM {name} WHERE {written})"
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -50,19 +53,34 @@ async def counts(url: str) -> dict[str, int]:
         await connection.close()
 
 
-async def keep(url: str, before: dict[str, int], folder: Path, processes: int) -> Kept:
-    """Write down, in the form that COPY takes, every table that has more rows than it had before; then empty it."""
+async def mark(url: str) -> int:
+    """What is written from now on can be told from what was there."""
+    connection = await asyncpg.connect(url)
+    try:
+        return int(await connection.fetchval("SELECT pg_current_xact_id()::text::bigint"))
+    finally:
+        await connection.close()
+
+
+async def keep(url: str, before: dict[str, int], folder: Path, processes: int, since: int | None = None) -> Kept:
+    """Write down, in the form that COPY takes, every table that has more rows than it had before; then empty it.
+
+    With `since`: only the rows written from that mark on, new ones and new versions of old ones, of all tables.
+    """
     connection = await asyncpg.connect(url)
     parts: list[list[Part]] = [[] for _ in range(processes)]
     octets = 0
     try:
         tables = {row["name"]: tuple(row["columns"]) for row in await connection.fetch(_ROWS)}
         after = await counts(url)
+        written = "true" if since is None else f"xmin::text::bigint > {since}"
         grown = [name for name in tables if after[name] > before[name]]
-        for name in sorted(grown, key=lambda table: table not in _FIRST):
+        if since is not None:
+            grown = [name for name in tables if await connection.fetchval(_ANY.format(name=name, written=written))]
+        for name in sorted(grown, key=_step):
             for nth in range(processes):
                 file = folder / f"{name}.{nth}"
-                chosen = f"(ctid::text::point)[0]::bigint % {processes} = {nth}"
+                chosen = f"(ctid::text::point)[0]::bigint % {processes} = {nth} AND {written}"
                 query = f"SELECT {', '.join(tables[name])} FROM {name} WHERE {chosen}"
                 await connection.copy_from_query(query, output=file, format="binary")
                 octets += file.stat().st_size
@@ -71,20 +89,34 @@ async def keep(url: str, before: dict[str, int], folder: Path, processes: int) -
         await connection.execute("CHECKPOINT")
     finally:
         await connection.close()
-    lost = [name for name, count in (await counts(url)).items() if name not in grown and count != after[name]]
+    now = await counts(url)
+    lost = [name for name, count in now.items() if name not in grown and count != after[name]]
     if lost:
         raise RuntimeError(f"the floor would be without the rows of {', '.join(lost)}")
     return Kept(parts, octets)
 
 
+class Copied(msgspec.Struct, frozen=True):
+    """What the floor took; and how long of that what is only added took, the rows that others refer to being there."""
+
+    spent: Spent
+    added_seconds: float
+
+
 async def copy(url: str, kept: Kept) -> Spent:
     """What the processes spend together; they are started and connected before, and their CPU time counts whole."""
+    return (await copied(url, kept)).spent
+
+
+async def copied(url: str, kept: Kept) -> Copied:
+    """The same, with the seconds of what is only added."""
     meter = await Meter.on(url)
     seconds = await asyncio.to_thread(_seconds_to_copy, url, kept)
-    return replace(meter.spent(), seconds=seconds)
+    return Copied(replace(meter.spent(), seconds=sum(seconds)), seconds[-1])
 
 
-def _seconds_to_copy(url: str, kept: Kept) -> float:
+def _seconds_to_copy(url: str, kept: Kept) -> list[float]:
+    """Step by step."""
     spawn = multiprocessing.get_context("spawn")
     workers = []
     for parts in kept.parts:
@@ -94,16 +126,21 @@ def _seconds_to_copy(url: str, kept: Kept) -> float:
         workers.append((process, ours))
     for _, pipe in workers:
         pipe.recv()
-    began = time.perf_counter()
-    for _ in range(2):  # what others refer to, then the rest
+    seconds = []
+    for _ in range(len(_STEPS) + 1):
+        began = time.perf_counter()
         for _, pipe in workers:
             pipe.send("go")
         for _, pipe in workers:
             pipe.recv()
-    seconds = time.perf_counter() - began
+        seconds.append(time.perf_counter() - began)
     for process, _ in workers:
         process.join()
     return seconds
+
+
+def _step(table: str) -> int:
+    return next((nth for nth, tables in enumerate(_STEPS) if table in tables), len(_STEPS))
 
 
 def _work(url: str, parts: list[Part], pipe: Connection) -> None:
@@ -114,10 +151,10 @@ async def _copy(url: str, parts: list[Part], pipe: Connection) -> None:
     connection = await asyncpg.connect(url)
     try:
         pipe.send("ready")
-        for first in (True, False):
+        for step in range(len(_STEPS) + 1):
             pipe.recv()
             for part in parts:
-                if (part.table in _FIRST) == first:
+                if _step(part.table) == step:
                     columns = [name.strip('"') for name in part.columns]
                     await connection.copy_to_table(part.table, source=part.file, columns=columns, format="binary")
             pipe.send("done")

@@ -246,16 +246,13 @@ async def _save_credits(connection: Connection, changes: Changes, tenant_id: Any
         await ledger_rows.update_credits(connection, tenant_id, old)
 
 
-async def given_back_by(
-    connection: Connection, tenant_id: TenantId, lines: Sequence[Line], decided: Iterable[Decision] = ()
-) -> tuple[GiveBack, ...]:
-    """What a document with these lines gives back of the invoices that it corrects: locked, as they are by now."""
+async def given_back_by(connection: Connection, tenant_id: TenantId, lines: Sequence[Line]) -> tuple[GiveBack, ...]:
+    """What a document with these lines gives back of the invoices that it corrects, which are locked."""
     ids = corrected_ids(lines)
     if not ids:
         return ()
     locked = await invoice_rows.lock_invoices(connection, tenant_id, ids)
-    latest = {invoice.id: invoice for decision in decided for invoice in decision.invoices}
-    return give_backs(lines, [latest.get(InvoiceId(id_), invoice) for id_, invoice in locked.items()])
+    return give_backs(lines, list(locked.values()))
 
 
 async def record_facts(
@@ -283,7 +280,7 @@ async def _record(
                 fact.type,
                 fact.object_id,
                 fact.object_version,
-                _stored(fact.object, lines or {}),
+                stored_object(fact.object, lines or {}),
                 cause.id,
                 cause.caused_at,
             )
@@ -307,7 +304,7 @@ def _document(invoice: Invoice, lines: tuple[Line, ...], standings: Standings, n
     return Document(invoice, lines, number, standing.tenant.seller, as_party(standing.customer))
 
 
-def _stored(subject: Any, lines: Lines) -> Any:
+def stored_object(subject: Any, lines: Lines) -> Any:
     """What an event keeps of its object: all of it where it can still change, otherwise what of it can."""
     if isinstance(subject, Invoice):
         if subject.finalised_at is not None:

@@ -15,6 +15,7 @@ COMMANDS = {
         "worker:worker",
         "Run the worker alone.",
     ),
+    "run": ("billing.command:run", "Bill every customer for what is due."),
     "migrate": ("database:migrate", "Bring the database up to date."),
     "doctor": (
         "database:doctor",

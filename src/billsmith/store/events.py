@@ -58,7 +58,7 @@ class NumberedEvent(msgspec.Struct, frozen=True, gc=False):
     request_id: str
 
 
-_COLUMNS = ("shard", *EventRow.__struct_fields__)
+EVENT_COLUMNS = ("shard", *EventRow.__struct_fields__)
 
 
 async def insert_cause(connection: Connection, cause: Cause) -> bool:
@@ -68,11 +68,16 @@ async def insert_cause(connection: Connection, cause: Cause) -> bool:
 
 async def insert_events(writer: Writer, tenant_id: TenantId, events: Sequence[EventRow]) -> None:
     """Write events, and put them into the outbox in this order."""
-    records = [(shard_of(event.id), *astuple(event)) for event in events]
-    await insert_rows(writer, "events", _COLUMNS, records, _SQL["insert_events"])
+    records = [event_record(event) for event in events]
+    await insert_rows(writer, "events", EVENT_COLUMNS, records, _SQL["insert_events"])
     shards = [record[0] for record in records]
     ids = [event.id for event in events]
-    await writer.execute(_SQL["insert_outbox"], tenant_id, sorted(set(shards)), shards, ids)
+    await writer.execute(_SQL["insert_outbox"], tenant_id, shards, ids)
+
+
+def event_record(event: EventRow) -> tuple[Any, ...]:
+    """The row of an event."""
+    return (shard_of(event.id), *astuple(event))
 
 
 async def tenants_with_outbox(connection: Connection | Pool) -> list[TenantId]:

@@ -23,8 +23,8 @@ from billsmith.store.queries import load
 from billsmith.store.together import Writer, insert_rows
 
 _SQL = load("invoices")
-_COLUMNS = ("shard", "labels", *Invoice.__struct_fields__)
-_LINE_COLUMNS = ("shard", "invoice_id", "line_no", "tenant_id", *Line.__struct_fields__)
+INVOICE_COLUMNS = ("shard", "labels", *Invoice.__struct_fields__)
+LINE_COLUMNS = ("shard", "invoice_id", "line_no", "tenant_id", *Line.__struct_fields__)
 _WIDTH = len(Invoice.__struct_fields__)
 _TAGS = Invoice.__struct_fields__.index("tags")
 _POLICY = Invoice.__struct_fields__.index("collection_policy")
@@ -35,20 +35,25 @@ async def insert_invoices(
     writer: Writer, invoices: Sequence[Invoice], lines: dict[InvoiceId, tuple[Line, ...]]
 ) -> None:
     """New invoices with their lines; under the customers' locks no conflict is possible."""
-    records = []
-    line_records = []
-    for invoice in invoices:
-        shard = shard_of(invoice.id)
-        records.append((shard, labels_of(invoice.tenant_id, invoice.tags, invoice.metadata), *astuple(invoice)))
-        id_, tenant_id = packed_id(invoice.id), packed_id(invoice.tenant_id)
-        line_records += [
-            (shard, id_, line_no, tenant_id, *astuple(line)) for line_no, line in enumerate(lines[invoice.id], 1)
-        ]
+    records = [invoice_record(invoice) for invoice in invoices]
+    line_records = [record for invoice in invoices for record in line_records_of(invoice, lines[invoice.id])]
     if len(records) == 1:
         await writer.execute(_SQL["insert_invoice"], *records[0])
     else:
-        await writer.copy_records_to_table("invoices", records=records, columns=_COLUMNS)
-    await insert_rows(writer, "invoice_lines", _LINE_COLUMNS, line_records, _SQL["insert_lines"])
+        await writer.copy_records_to_table("invoices", records=records, columns=INVOICE_COLUMNS)
+    await insert_rows(writer, "invoice_lines", LINE_COLUMNS, line_records, _SQL["insert_lines"])
+
+
+def invoice_record(invoice: Invoice) -> tuple[Any, ...]:
+    """The row of a new invoice."""
+    labels = labels_of(invoice.tenant_id, invoice.tags, invoice.metadata)
+    return (shard_of(invoice.id), labels, *astuple(invoice))
+
+
+def line_records_of(invoice: Invoice, lines: Sequence[Line]) -> list[tuple[Any, ...]]:
+    """The rows of a new invoice's lines."""
+    shard, id_, tenant_id = shard_of(invoice.id), packed_id(invoice.id), packed_id(invoice.tenant_id)
+    return [(shard, id_, line_no, tenant_id, *astuple(line)) for line_no, line in enumerate(lines, 1)]
 
 
 async def settle_invoices(writer: Writer, tenant_id: TenantId, invoices: Sequence[Invoice]) -> None:

@@ -21,7 +21,7 @@ from billsmith.store.together import Writer, insert_rows
 
 _SQL = load("credits")
 _TRANSFERS = load("transfers")
-_TRANSFER_COLUMNS = ("shard", "id", "tenant_id", "customer_id", *Posting.__struct_fields__, "cause_id")
+TRANSFER_COLUMNS = ("shard", "id", "tenant_id", "customer_id", *Posting.__struct_fields__, "cause_id")
 _CREDIT_COLUMNS = ("shard", *Credit.__struct_fields__)
 
 
@@ -33,10 +33,15 @@ async def insert_transfers(
 ) -> None:
     """Write postings into the ledger, each under the id made for it; those without a customer are nobody's yet."""
     tenant, cause = packed_id(tenant_id), packed_id(cause_id)
-    records = [
-        (shard_of(id_), id_, tenant, customer_id, *astuple(posting), cause) for customer_id, id_, posting in postings
-    ]
-    await insert_rows(writer, "transfers", _TRANSFER_COLUMNS, records, _TRANSFERS["insert_transfers"])
+    records = [transfer_record(tenant, cause, customer_id, id_, posting) for customer_id, id_, posting in postings]
+    await insert_rows(writer, "transfers", TRANSFER_COLUMNS, records, _TRANSFERS["insert_transfers"])
+
+
+def transfer_record(
+    tenant_id: UUID, cause_id: UUID, customer_id: CustomerId | None, id_: TransferId, posting: Posting
+) -> tuple[Any, ...]:
+    """The row of a posting."""
+    return (shard_of(id_), id_, tenant_id, customer_id, *astuple(posting), cause_id)
 
 
 async def insert_credits(connection: Connection, credits_: Sequence[Credit]) -> None:

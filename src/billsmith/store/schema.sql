@@ -215,7 +215,7 @@ CREATE INDEX customers_list ON customers (tenant_id, id DESC);                  
 CREATE INDEX customers_children ON customers (shard, parent_id) WHERE parent_id IS NOT NULL;  -- the children of a parent
 CREATE INDEX customers_number_prefix ON customers (tenant_id, number_prefix) WHERE number_prefix IS NOT NULL;  -- no two alike
 CREATE INDEX customers_labels ON customers USING gin (labels) WHERE labels <> '{}';     -- tags and metadata filters
-CREATE INDEX customers_bill_due ON customers (next_bill_at, id) WHERE next_bill_at IS NOT NULL;  -- wake-up
+CREATE INDEX customers_bill_due ON customers (tenant_id, next_bill_at, shard) WHERE next_bill_at IS NOT NULL;  -- wake-up, shard by shard
 CREATE INDEX customers_bill_parked ON customers (tenant_id, id) WHERE bill_parked_because IS NOT NULL;  -- whom a person has to look at
 
 -- A customer's external id is unique per tenant; customers live in shards, so the names have a table of their own.
@@ -236,7 +236,7 @@ CREATE TABLE customer_balances (
     credit_minor bigint NOT NULL CHECK (credit_minor >= 0),          -- we owe the customer: customer credit
     payable_minor bigint NOT NULL CHECK (payable_minor >= 0),        -- we owe the customer: payout invoices
     PRIMARY KEY (shard, customer_id, currency)
-);
+) WITH (fillfactor = 80);          -- what a run moves stays on its page
 
 -- How a customer pays: the gateway's own token and what may be shown of it. Never a card number.
 CREATE TABLE payment_methods (
@@ -796,7 +796,7 @@ CREATE TABLE subscriptions (
     created_at timestamptz NOT NULL,
     PRIMARY KEY (shard, id),
     FOREIGN KEY (shard, customer_id) REFERENCES customers (shard, id)
-);
+) WITH (fillfactor = 80);          -- what a run moves stays on its page
 CREATE INDEX subscriptions_list ON subscriptions (tenant_id, id DESC);                          -- GET /v1/subscriptions
 CREATE INDEX subscriptions_of_customer ON subscriptions (shard, customer_id, id DESC);          -- … of one customer
 CREATE INDEX subscriptions_bill_due ON subscriptions (shard, customer_id, next_bill_on) WHERE next_bill_on IS NOT NULL;  -- what of a customer a run has to do with

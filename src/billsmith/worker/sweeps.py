@@ -44,7 +44,7 @@ SWEEPS = (
     Sweep("expire_credits", 60, expire_credits),
     Sweep("settle_changes", 5, settle_changes_due),
     Sweep("finalise_drafts", 15, drafts.finalise_due, drafts.SWEEP),
-    Sweep("bill_due", 5, runs.bill_due, runs.SWEEP),
+    Sweep("bill_due", 5, runs.bill_due),
     Sweep("forget_keys", 600, forget_keys, deliver.KEYS_AT_ONCE),
     Sweep("figures", 30, measure),
 )

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 
 import msgspec
 
@@ -67,6 +68,7 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     corrects: Covered | None = None
 
 
+@lru_cache(4096)
 def exact_amount(price: Decimal, quantity: Decimal, share: Fraction, currency: str) -> Fraction:
     """Price × quantity × share in minor units, not rounded."""
     scale: int = 10 ** minor_digits(currency)

@@ -2,6 +2,7 @@
 
 import calendar
 from datetime import date, timedelta
+from functools import lru_cache
 from typing import Literal
 
 import msgspec
@@ -72,6 +73,7 @@ def later(on: date, length: Length, times: int = 1) -> date:
     return on + timedelta(days=days_of(length) * times)
 
 
+@lru_cache(8192)
 def month_day(year: int, month: int, day: int) -> date:
     """A day of a month, or its last if it is shorter. Months beyond 12 or below 1 are those of other years."""
     year, month = year + (month - 1) // 12, (month - 1) % 12 + 1

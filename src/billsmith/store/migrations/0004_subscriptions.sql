@@ -72,7 +72,7 @@ CREATE TABLE subscriptions (
     created_at timestamptz NOT NULL,
     PRIMARY KEY (shard, id),
     FOREIGN KEY (shard, customer_id) REFERENCES customers (shard, id)
-);
+) WITH (fillfactor = 80);
 CREATE INDEX subscriptions_list ON subscriptions (tenant_id, id DESC);
 CREATE INDEX subscriptions_of_customer ON subscriptions (shard, customer_id, id DESC);
 CREATE INDEX subscriptions_bill_due ON subscriptions (shard, customer_id, next_bill_on) WHERE next_bill_on IS NOT NULL;
@@ -139,7 +139,7 @@ CREATE TABLE give_backs (
 CREATE INDEX give_backs_of_line ON give_backs (shard, corrects_invoice_id, corrects_line_no);
 
 ALTER TABLE customers ADD COLUMN next_bill_at timestamptz, ADD COLUMN bill_parked_because text;
-CREATE INDEX customers_bill_due ON customers (next_bill_at, id) WHERE next_bill_at IS NOT NULL;
+CREATE INDEX customers_bill_due ON customers (tenant_id, next_bill_at, shard) WHERE next_bill_at IS NOT NULL;
 CREATE INDEX customers_bill_parked ON customers (tenant_id, id) WHERE bill_parked_because IS NOT NULL;
 
 ALTER TABLE invoices
@@ -159,3 +159,6 @@ ALTER TABLE operations ADD CONSTRAINT operations_kind_check CHECK (kind IN ('inv
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON catalogs, products, plans, plan_versions, subscriptions, subscription_changes, coverage, give_backs TO billsmith_program;
 REVOKE UPDATE, DELETE ON plan_versions FROM billsmith_program;
+
+-- What a run moves stays on its page.
+ALTER TABLE customer_balances SET (fillfactor = 80);

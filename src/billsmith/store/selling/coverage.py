@@ -5,8 +5,6 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-import msgspec
-
 from billsmith.core.billing.differences import GivenBack
 from billsmith.core.billing.entries import Covered, Entry
 from billsmith.core.ids import CustomerId, InvoiceId, SubscriptionId, TenantId, shard_of
@@ -20,7 +18,7 @@ from billsmith.store.queries import load
 from billsmith.store.together import Writer, insert_rows
 
 _SQL = load("coverage")
-_COVERAGE = (
+COVERAGE_COLUMNS = (
     "shard", "subscription_id", "charge", "period_start_on", "revision", "tenant_id", "invoice_id", "line_no", "kind",
     "period_end_on", "plan_version_id", "phase", "quantity", "unit_price", "amount_minor",
 )  # fmt: skip
@@ -31,41 +29,45 @@ _GIVE_BACKS = (
 _NEVER = date.max
 
 
-class BillDue(msgspec.Struct, frozen=True, gc=False):
-    """A customer for whom a run has something to do, since when."""
-
-    tenant_id: TenantId
-    id: CustomerId
-    next_bill_at: datetime
-
-
 Revised = tuple[Entry, int]
 """An entry with its revision: how many lines of its charge started on that day before."""
 
 
-async def insert_covered(writer: Writer, invoice: Invoice, entries: Sequence[Revised]) -> None:
-    """What the lines of a new document cover and give back, in the order of its lines."""
-    shard, tenant_id, id_ = shard_of(invoice.id), packed_id(invoice.tenant_id), packed_id(invoice.id)
-    covering, giving = [], []
-    for line_no, (entry, revision) in enumerate(entries, 1):
-        subscription_id = packed_id(entry.subscription.id)
-        if entry.corrects is None:
-            covering.append(
-                (
-                    shard, subscription_id, entry.charge.code, entry.period_start_on, revision, tenant_id, id_, line_no,
-                    entry.kind, entry.period_end_on, packed_id(entry.plan.id), entry.phase_no, entry.quantity,
-                    entry.unit_price, entry.amount_minor,
-                )
-            )  # fmt: skip
-        else:
-            giving.append(
-                (
-                    shard, id_, line_no, tenant_id, subscription_id, packed_id(entry.corrects.invoice_id),
-                    entry.corrects.line_no, entry.period_start_on, entry.period_end_on or _NEVER, entry.amount_minor,
-                )
-            )  # fmt: skip
-    await insert_rows(writer, "coverage", _COVERAGE, covering, _SQL["insert_coverage"])
+async def insert_covered(writer: Writer, documents: Iterable[tuple[Invoice, Sequence[Revised]]]) -> None:
+    """What the lines of new documents cover and give back, each in the order of its lines."""
+    covering: list[tuple[Any, ...]] = []
+    giving: list[tuple[Any, ...]] = []
+    for invoice, entries in documents:
+        covering += covering_records(invoice, entries)
+        giving += _giving_records(invoice, entries)
+    await insert_rows(writer, "coverage", COVERAGE_COLUMNS, covering, _SQL["insert_coverage"])
     await insert_rows(writer, "give_backs", _GIVE_BACKS, giving, _SQL["insert_give_backs"])
+
+
+def covering_records(invoice: Invoice, entries: Sequence[Revised]) -> list[tuple[Any, ...]]:
+    """The rows that say what an invoice's lines cover."""
+    shard, tenant_id, id_ = shard_of(invoice.id), packed_id(invoice.tenant_id), packed_id(invoice.id)
+    return [
+        (
+            shard, packed_id(entry.subscription.id), entry.charge.code, entry.period_start_on, revision, tenant_id, id_,
+            line_no, entry.kind, entry.period_end_on, packed_id(entry.plan.id), entry.phase_no, entry.quantity,
+            entry.unit_price, entry.amount_minor,
+        )
+        for line_no, (entry, revision) in enumerate(entries, 1)
+        if entry.corrects is None
+    ]  # fmt: skip
+
+
+def _giving_records(invoice: Invoice, entries: Sequence[Revised]) -> list[tuple[Any, ...]]:
+    shard, tenant_id, id_ = shard_of(invoice.id), packed_id(invoice.tenant_id), packed_id(invoice.id)
+    return [
+        (
+            shard, id_, line_no, tenant_id, packed_id(entry.subscription.id), packed_id(entry.corrects.invoice_id),
+            entry.corrects.line_no, entry.period_start_on, entry.period_end_on or _NEVER, entry.amount_minor,
+        )
+        for line_no, (entry, _) in enumerate(entries, 1)
+        if entry.corrects is not None
+    ]  # fmt: skip
 
 
 async def covered_from(
@@ -160,20 +162,6 @@ async def bill_customers_next(
 async def park_customer(connection: Connection, tenant_id: TenantId, id_: CustomerId, because: str) -> None:
     """Keep a customer out of runs until somebody looks."""
     await connection.execute(_SQL["park_customer"], tenant_id, shard_of(id_), id_, because)
-
-
-async def customers_to_bill(connection: Connection | Pool, now: datetime, limit: int) -> list[BillDue]:
-    """For whom a run is due, of all who live in the real time: the longest due first."""
-    rows = await connection.fetch(_SQL["customers_to_bill"], now, limit)
-    return [BillDue(*row) for row in rows]
-
-
-async def customers_to_bill_of(
-    connection: Connection | Pool, tenant_id: TenantId, now: datetime, limit: int
-) -> list[BillDue]:
-    """For whom of one tenant a run is due by its own time."""
-    rows = await connection.fetch(_SQL["customers_to_bill_of_tenant"], tenant_id, now, limit)
-    return [BillDue(*row) for row in rows]
 
 
 _LineKey = tuple[UUID, int]

@@ -85,18 +85,3 @@ WHERE tenant_id = $1 AND customers.shard = next.shard AND customers.id = next.id
 
 -- name: park_customer
 UPDATE customers SET next_bill_at = NULL, bill_parked_because = $4 WHERE tenant_id = $1 AND shard = $2 AND id = $3;
-
--- name: customers_to_bill
--- across tenants: the sweep of all who live in the real time. Unlocked: whoever bills locks, and looks again.
-SELECT customers.tenant_id, customers.id, next_bill_at
-FROM customers JOIN tenants ON tenants.id = customers.tenant_id
-WHERE next_bill_at IS NOT NULL AND next_bill_at <= $1 AND tenants.clock_at IS NULL
-ORDER BY next_bill_at, customers.id
-LIMIT $2;
-
--- name: customers_to_bill_of_tenant
-SELECT tenant_id, id, next_bill_at
-FROM customers
-WHERE tenant_id = $1 AND next_bill_at IS NOT NULL AND next_bill_at <= $2
-ORDER BY next_bill_at, id
-LIMIT $3;

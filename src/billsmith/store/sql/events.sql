@@ -8,9 +8,9 @@ FROM json_to_recordset($1::json) AS new (shard smallint, id uuid, tenant_id uuid
 -- name: insert_outbox
 -- The position is drawn while the customer is locked, so positions are in the order of facts within a customer.
 INSERT INTO outbox (shard, tenant_id, event_ids)
-SELECT shard, $1, ARRAY (SELECT event_id FROM unnest($3::smallint[], $4::uuid[]) WITH ORDINALITY AS one (of_shard, event_id, nth)
-    WHERE of_shard = shard ORDER BY nth)
-FROM unnest($2::smallint[]) AS shards (shard);
+SELECT of_shard, $1, array_agg(event_id ORDER BY nth)
+FROM unnest($2::smallint[], $3::uuid[]) WITH ORDINALITY AS one (of_shard, event_id, nth)
+GROUP BY of_shard;
 
 -- name: tenants_with_outbox
 -- across tenants: the dispatcher looks whose events are to be numbered

@@ -1,0 +1,1 @@
+"""`billsmith run`: a billing run for as long as there is something due, on several processes."""
