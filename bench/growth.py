@@ -31,6 +31,7 @@ from billsmith.store.pool import open_pool
 SUBSCRIPTIONS = 10_000
 YEARS = 10
 CHANGES = 10
+OTHERS = 2000
 TIMES = 9
 """So many customers of each kind; the median counts."""
 ASKED = 1.2
@@ -132,6 +133,7 @@ async def growth(server_url: str, rows: int | None) -> Measured:
         pool = await open_pool(on.url, size=1)
         try:
             bench = await _opened(on, msgspec.structs.replace(on.context, pool=pool))
+            await _crowd(bench)
             found = {
                 "new": await _each(_new, bench),
                 f"{YEARS} years": await _each(_old, bench),
@@ -176,6 +178,12 @@ async def _opened(on: Stage, context: Context) -> _Bench:
     call = Call(await tenants.create_tenant(context, given, "bench", "req_bench"), "bench", "req_bench")
     await catalogs.apply_catalog(context, call, catalog_given(PLAN))
     return _Bench(context, call, on.url)
+
+
+async def _crowd(bench: _Bench) -> None:
+    """So many others that the planner looks for one customer's rows, as it does where there are more than a few."""
+    for _ in range(OTHERS):
+        await bench.seat(await bench.customer())
 
 
 async def _each(kind: Callable[[_Bench], Awaitable[Cost]], bench: _Bench) -> list[Cost]:

@@ -24,6 +24,7 @@ def drawn_story(by: Random, most_steps: int) -> dict[str, Any]:
         "customers_day": by.choice([None, by.choice(BILL_DAYS)]),
         "own_day": by.choice([None, None, None, by.choice(BILL_DAYS)]),
         "quantity": by.choice(QUANTITIES),
+        "add_on": by.choice([None, *ADDED]),
         "steps": steps,
     }
 

@@ -61,6 +61,7 @@ def stories(draw: st.DrawFn, most_steps: int = 8) -> dict[str, Any]:
         "customers_day": draw(st.none() | bill_days),
         "own_day": draw(st.none() | st.none() | bill_days),
         "quantity": draw(quantities),
+        "add_on": draw(st.none() | st.sampled_from(ADDED)),
         "steps": draw(st.lists(st.tuples(waits, steps), min_size=1, max_size=most_steps)),
     }
 
@@ -93,6 +94,8 @@ class Told:
         until = max(begins_on, self.today) + timedelta(days=length) + HORIZON
         self.oracle = Oracle([Subscribed(begins_on, [first])], story["customers_day"], until)
 
+        if story["add_on"] is not None:
+            self._add_on(story["add_on"], "1")
         if on_clock:
             self.run(self.today)
 

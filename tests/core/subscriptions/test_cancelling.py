@@ -127,6 +127,21 @@ def test_a_cancel_takes_the_place_of_one_that_is_pending() -> None:
     assert (sooner.saved[0].ends_on, sooner.saved[0].status) == (day("3-10"), "cancelled")
 
 
+def test_add_ons_follow_the_cancel_that_takes_the_place_of_one_that_is_pending() -> None:
+    group = charged(at(with_add_on(started("plain", on="1-1")), "3-10"), "4-1")
+    first = cancelled(group, BASE, Cancel("end_of_term")).group
+    later = cancelled(at(first, "3-12"), BASE, Cancel(day("5-1"))).group
+    assert [member.subscription.ends_on for member in later.members] == [day("5-1"), day("5-1")]
+
+
+def test_add_ons_stay_when_another_change_takes_the_place_of_one_that_would_have_ended_them() -> None:
+    group = charged(at(with_add_on(started("pro", on="1-1"), "backup"), "3-10"), "4-1")
+    without = plan_changed(group, BASE, PlanChange("basic", billing="end_of_term")).group
+    assert without.members[1].subscription.ends_on == day("4-1")
+    offered = plan_changed(at(without, "3-12"), BASE, PlanChange("pro-annual", billing=day("3-20"))).group
+    assert offered.members[1].subscription.ends_on is None
+
+
 def test_once_it_is_over_only_its_billing_can_end_earlier() -> None:
     group = cancelled(
         charged(at(started("plain", on="1-1"), "3-10"), "4-1"), BASE, Cancel("end_of_term", "immediate")

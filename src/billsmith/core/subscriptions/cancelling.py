@@ -19,6 +19,7 @@ from billsmith.core.subscriptions.stretches import ends_on
 from billsmith.core.subscriptions.subscription import Change
 from billsmith.core.subscriptions.term import term_starts_on
 from billsmith.core.subscriptions.timeline import ENDINGS, OVER, Timeline, live
+from billsmith.core.subscriptions.undoing import with_what_came_along
 from billsmith.errors import Invalid
 
 Refund = Literal["prorated", "none", "full"]
@@ -64,6 +65,7 @@ def cancelled(group: Group, subscription_id: SubscriptionId, asked: Cancel) -> A
     altered = _ended(altered, subscription_id, at)
     if subscription_id != group.lead.subscription.id:
         return altered
+    altered = with_what_came_along(altered)
     return same_times(altered, [member.subscription.id for member in group.members[1:]], at)
 
 

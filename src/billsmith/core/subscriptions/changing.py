@@ -36,6 +36,7 @@ from billsmith.core.subscriptions.starting import (
 from billsmith.core.subscriptions.stretches import ends_on, stretches
 from billsmith.core.subscriptions.subscription import Change
 from billsmith.core.subscriptions.timeline import Timeline, live
+from billsmith.core.subscriptions.undoing import with_what_came_along
 from billsmith.errors import Conflict, Invalid
 
 
@@ -107,7 +108,7 @@ def plan_changed(group: Group, subscription_id: SubscriptionId, asked: PlanChang
         prices=asked.prices,
         bill_cycle_day=asked.bill_cycle_day,
     )
-    altered = _put(altered, subscription_id, change, version)
+    altered = with_what_came_along(_put(altered, subscription_id, change, version))
     return _without_other_add_ons(altered, subscription_id, version, at)
 
 

@@ -38,11 +38,15 @@ def undone(group: Group, subscription_id: SubscriptionId, what: Undoable) -> Alt
     gone = [change for change in _pending(altered.group, timeline) if change.kind in _KINDS[what]]
     if not gone:
         raise NothingToUndo(f"no {what.replace('_', ' ')} is pending; what took effect stays")
-    altered = _taken_back(altered, timeline, gone)
-    if subscription_id != group.lead.subscription.id:
-        return altered
-    for member in altered.group.members[1:]:
-        along = [change for change in _pending(altered.group, member) if _came_with(change, gone)]
+    return with_what_came_along(_taken_back(altered, timeline, gone))
+
+
+def with_what_came_along(altered: Altered) -> Altered:
+    """Entries of the base that were undone take with them what they brought about for its add-ons."""
+    base, *add_ons = altered.group.members
+    gone = [change for id_, change in altered.undone if id_ == base.subscription.id]
+    for member in add_ons:
+        along = [change for change in _pending(altered.group, member) if _came_with(change, gone, member)]
         if along:
             altered = _taken_back(altered, member, along)
     return altered
@@ -67,11 +71,12 @@ def _pending(group: Group, timeline: Timeline) -> list[Change]:
     ]
 
 
-def _came_with(change: Change, gone: list[Change]) -> bool:
-    """Whether an add-on's entry was made together with one of its base, for the same times."""
+def _came_with(change: Change, gone: list[Change], member: Timeline) -> bool:
+    """Whether an add-on's entry was made together with one of its base, for the same times or, if later, its start."""
+    starts_on = member.subscription.starts_on
     return any(
         change.made_at == other.made_at
         and change.entitlement_at == other.entitlement_at
-        and change.billing_on == other.billing_on
+        and change.billing_on == (None if other.billing_on is None else max(other.billing_on, starts_on))
         for other in gone
     )
