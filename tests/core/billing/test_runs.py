@@ -158,6 +158,26 @@ def test_less_than_the_minimum_waits_as_long_as_more_will_come():
     assert lines((last,)) == [[("fee", "04-01", 267)]], "nothing more will come"
 
 
+def test_two_currencies_below_the_minimum_don_t_add_up_to_it():
+    account = Account(settings=TenantSettings(minimum_to_bill_minor=5000))
+    account.subscribe("hosting", "1-1")
+    account.subscribe("hosting", "1-1", currency="JPY", prices={"fee": Decimal(4000)})
+    assert account.run(day("1-1")) == ()
+    made = account.run(day("2-1"))
+    assert [(one.currency, one.total_minor) for one in made] == [("EUR", 4000), ("JPY", 8000)]
+
+
+def test_what_is_given_back_in_one_currency_does_not_wait_for_another():
+    account = Account(settings=TenantSettings(minimum_to_bill_minor=5000))
+    account.subscribe("rack", "1-1")
+    account.run(day("1-1"))
+    group = account.at(0, "1-16")
+    account.groups[0] = cancelled(group, group.lead.subscription.id, Cancel("immediate")).group
+    account.subscribe("hosting", "1-16", currency="USD", prices={"fee": Decimal(200)})
+    made = account.run(day("1-16"))
+    assert [(one.currency, one.total_minor) for one in made] == [("EUR", -9161), ("USD", 10323)]
+
+
 def test_the_first_charge_that_costs_something_gives_the_customer_its_day():
     account = Account(customer=replace(PAYER, bill_cycle_day=None))
     account.subscribe("tried", "1-10")

@@ -13,6 +13,7 @@ from billsmith.core.billing.documents import Bill, bills
 from billsmith.core.billing.due import Bought, due, first_due
 from billsmith.core.billing.entries import Entry
 from billsmith.core.customers import Customer
+from billsmith.core.invoices import Direction
 from billsmith.core.subscriptions.subscription import Subscription
 from billsmith.core.tenants import TenantSettings
 
@@ -77,5 +78,10 @@ def _has_to_do(one: Bought, until_on: date) -> bool:
 
 
 def _waits(made: Sequence[Bill], settings: TenantSettings, next_on: date | None) -> bool:
-    total = sum(one.total_minor for one in made)
-    return next_on is not None and 0 < total < settings.minimum_to_bill_minor
+    """Whether all of it is too little; amounts of two currencies, or directions, don't add up to anything."""
+    totals: dict[tuple[Direction, str], int] = {}
+    for one in made:
+        kind = (one.direction, one.currency)
+        totals[kind] = totals.get(kind, 0) + one.total_minor
+    too_little = all(0 < total < settings.minimum_to_bill_minor for total in totals.values())
+    return next_on is not None and bool(totals) and too_little
