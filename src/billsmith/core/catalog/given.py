@@ -10,7 +10,9 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 import msgspec
 from msgspec import Struct
 
-from billsmith.core.catalog.plans import ChargeKind, Moves, PhaseKind, ProductKind, Timing
+from billsmith.core.catalog.plans import ChargeKind, Moves, PhaseKind, ProductKind
+from billsmith.core.cycles.lengths import Unit
+from billsmith.core.cycles.pieces import Timing
 from billsmith.core.cycles.proration import Proration
 from billsmith.core.invoices import Direction
 from billsmith.core.text import escape_pointer
@@ -29,7 +31,7 @@ class LengthGiven(Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fi
     """So many days, weeks, months or years."""
 
     every: int
-    unit: Literal["day", "week", "month", "year"]
+    unit: Unit
 
 
 class PriceTaxGiven(Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
