@@ -14,7 +14,7 @@ from billsmith.core.subscriptions.changing import PlanChange, bill_day_changed, 
 from billsmith.core.subscriptions.group import Group, begun
 from billsmith.core.subscriptions.pausing import Pause, paused, resumed
 from billsmith.core.subscriptions.phases import phase_spans
-from billsmith.core.subscriptions.stretches import billing_terms_on, ends_on, stretches
+from billsmith.core.subscriptions.stretches import ends_on, stretches
 from billsmith.core.subscriptions.timeline import Timeline, live
 from billsmith.core.subscriptions.undoing import undone
 from billsmith.errors import BillsmithError
@@ -126,8 +126,6 @@ def test_stretches_are_sorted_and_disjoint_and_inside_the_subscription(group: Gr
 def test_from_a_day_on_the_same_stretches_are_given(group: Group, from_on: date) -> None:
     whole = billed(group)
     assert billed(group, from_on=from_on) == tuple(one for one in whole if one.end_on is None or one.end_on > from_on)
-    held = [one for one in whole if one.start_on <= from_on and (one.end_on is None or one.end_on > from_on)]
-    assert billing_terms_on(group.lead, group.versions, from_on) == (held[0] if held else None)
 
 
 @given(groups(), st.lists(asks, min_size=1, max_size=3))

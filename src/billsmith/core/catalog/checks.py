@@ -122,7 +122,7 @@ class Notes:
             return None
 
 
-def content_of(version: PlanVersion) -> Content:
+def _content_of(version: PlanVersion) -> Content:
     """What of a version is sold."""
     return Content(
         version.product, version.name, version.price_list, version.direction, version.phases, version.metadata
@@ -219,7 +219,7 @@ def _plan(
 def is_new_version(content: Content, moves: Moves, moves_on: date | None, newest: PlanVersion) -> bool:
     """Whether what is given is more than the newest version there is: sold otherwise, or subscribers move."""
     moved = moves != "keep" and (moves, moves_on) != (newest.moves, newest.moves_on)
-    return moved or content != content_of(newest)
+    return moved or content != _content_of(newest)
 
 
 def _says_nothing_else(given: PlanGiven) -> bool:

@@ -64,13 +64,21 @@ def live(timeline: Timeline) -> tuple[Change, ...]:
     return tuple(change for change in timeline.changes if change.undone_at is None)
 
 
+def entitlement_changes(timeline: Timeline) -> list[Change]:
+    """The live changes that use knows, in the order in which they take effect."""
+    return sorted(
+        (change for change in live(timeline) if change.entitlement_at is not None),
+        key=lambda change: (change.entitlement_at, change.position),
+    )
+
+
 def moments(timeline: Timeline, versions: Versions, zone: str) -> tuple[Moment, ...]:
     """Every instant at which its state may become another, in order, up to its end; before the first it is pending."""
     found: list[Moment] = []
     walk = _before_start(timeline)
     dated = [
         (at, list(together))
-        for at, together in groupby(_entitlement_changes(timeline), key=lambda change: change.entitlement_at)
+        for at, together in groupby(entitlement_changes(timeline), key=lambda change: change.entitlement_at)
     ]
     for index, (at, changes) in enumerate(dated):
         assert at is not None
@@ -181,13 +189,6 @@ def _before_start(timeline: Timeline) -> _Walk:
     assert created.aligned_on is not None
     assert created.quantity is not None
     return _Walk(created.plan_version_id, created.aligned_on, created.position, created.quantity)
-
-
-def _entitlement_changes(timeline: Timeline) -> list[Change]:
-    return sorted(
-        (change for change in live(timeline) if change.entitlement_at is not None),
-        key=lambda change: (change.entitlement_at, change.position),
-    )
 
 
 def _walked(walk: _Walk, change: Change) -> _Walk:
