@@ -3,7 +3,7 @@
 Rule: docs/rules/phases.md, docs/rules/change-and-cancel.md, docs/rules/pause.md
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from itertools import groupby
@@ -57,6 +57,15 @@ class Moment(msgspec.Struct, frozen=True, gc=False):
 
     at: datetime
     state: State
+
+
+def versions_named(timelines: Iterable[Timeline]) -> set[PlanVersionId]:
+    """Every plan version that timelines name."""
+    named: set[PlanVersionId] = set()
+    for timeline in timelines:
+        named.add(timeline.subscription.plan_version_id)
+        named.update(change.plan_version_id for change in timeline.changes if change.plan_version_id is not None)
+    return named
 
 
 def live(timeline: Timeline) -> tuple[Change, ...]:
