@@ -9,9 +9,10 @@ from billsmith.core.billing.due import Bought
 from billsmith.core.billing.entries import Covered
 from billsmith.core.customers import Customer
 from billsmith.core.ids import CustomerId, GroupId, SubscriptionId, TenantId
+from billsmith.core.subscriptions.cancelling import cancelled_on
 from billsmith.core.subscriptions.stretches import Stretch, stretches
 from billsmith.core.subscriptions.subscription import Subscription
-from billsmith.core.subscriptions.timeline import Timeline, Versions, live, versions_named
+from billsmith.core.subscriptions.timeline import Timeline, Versions, versions_named
 from billsmith.store.pool import Connection
 from billsmith.store.selling import catalog as catalog_rows
 from billsmith.store.selling import coverage as coverage_rows
@@ -87,12 +88,7 @@ def _bought(
             versions=versions,
             zone=customer.time_zone,
             covered=tuple(covered.get(one.id, ())),
-            cancelled_on=_cancelled_on(timelines[one.id]),
+            cancelled_on=cancelled_on(timelines[one.id]),
         )
         for one in subscriptions
     )
-
-
-def _cancelled_on(timeline: Timeline) -> date | None:
-    days = [change.billing_on for change in live(timeline) if change.kind == "cancelled"]
-    return min((on for on in days if on is not None), default=None)

@@ -86,6 +86,12 @@ def ended_by(timeline: Timeline) -> tuple[Change, ...]:
     return tuple(change for change in live(timeline) if change.kind in ENDINGS)
 
 
+def cancelled_on(timeline: Timeline) -> date | None:
+    """The first day that is no longer billed because it was cancelled; None: it was not."""
+    days = [change.billing_on for change in live(timeline) if change.kind == "cancelled"]
+    return min((on for on in days if on is not None), default=None)
+
+
 def _ended(altered: Altered, subscription_id: SubscriptionId, at: Effect) -> Altered:
     group = altered.group
     timeline = member_of(group, subscription_id)
