@@ -12,13 +12,9 @@ from msgspec.structs import replace
 
 from billsmith.core.billing.documents import Bill
 from billsmith.core.subscriptions.cancelling import Cancel, cancelled
-from billsmith.core.subscriptions.changing import PlanChange, bill_day_changed, plan_changed, quantity_changed
-from billsmith.core.subscriptions.group import Group
-from billsmith.core.subscriptions.pausing import Pause, paused, resumed
 from billsmith.core.tenants import TenantSettings
-from billsmith.errors import BillsmithError
 from tests.core.billing.made import Account
-from tests.core.subscriptions.made import PAYER, day
+from tests.core.subscriptions.made import PAYER, asked, day
 
 START = date(2026, 1, 31)
 LAST = START + timedelta(days=140)
@@ -32,28 +28,6 @@ ASKS = st.one_of(
     st.tuples(st.just("resume"), st.none(), DATES),
     st.tuples(st.just("cancel"), st.none(), DATES),
 )
-
-
-def asked(group: Group, ask: tuple[str, Any, date]) -> Group:
-    """The group after something was asked for; as it was where that is refused."""
-    what, value, on = ask
-    id_ = group.lead.subscription.id
-    try:
-        match what:
-            case "plan":
-                return plan_changed(group, id_, PlanChange(value, billing=on)).group
-            case "quantity":
-                return quantity_changed(group, id_, Decimal(value), on).group
-            case "bill_day":
-                return bill_day_changed(group, id_, value, on).group
-            case "pause":
-                return paused(group, Pause(on=on)).group
-            case "resume":
-                return resumed(group, Pause(on=on)).group
-            case _:
-                return cancelled(group, id_, Cancel(on)).group
-    except BillsmithError:
-        return group
 
 
 @st.composite

@@ -11,7 +11,7 @@ from billsmith.errors import Invalid
 
 Unit = Literal["day", "week", "month", "year"]
 
-LONGEST = {"day": 3660, "week": 520, "month": 120, "year": 10}
+LONGEST: dict[Unit, int] = {"day": 3660, "week": 520, "month": 120, "year": 10}
 """The most of each unit that one period may have."""
 
 
