@@ -18,7 +18,7 @@ from billsmith.core.subscriptions.subscription import Subscription
 from billsmith.core.tenants import TenantSettings
 
 
-class Billed(msgspec.Struct, frozen=True, gc=False):
+class CustomerBilled(msgspec.Struct, frozen=True, gc=False):
     """What one customer is to be billed, and what it is afterwards."""
 
     customer: Customer
@@ -41,7 +41,7 @@ def bill(
     settings: TenantSettings,
     until_on: date,
     others_next_on: date | None = None,
-) -> Billed:
+) -> CustomerBilled:
     """What is due by a day, as documents. Less than the tenant's minimum waits, as long as more will come.
 
     `others_next_on`: when a run next has to do with subscriptions of the customer that are not among these.
@@ -62,8 +62,8 @@ def bill(
     days = (first_due(one.subscription for one in after), others_next_on)
     next_on = min((on for on in days if on is not None), default=None)
     if _waits(made, settings, next_on):
-        return Billed(customer, (), tuple(bought), next_on)
-    return Billed(now, made, tuple(after), next_on)
+        return CustomerBilled(customer, (), tuple(bought), next_on)
+    return CustomerBilled(now, made, tuple(after), next_on)
 
 
 def _bases_first(bought: Sequence[Bought]) -> list[Bought]:
