@@ -142,24 +142,25 @@ class _Run:
         from_on = self.subscription.rework_from_on
         assert from_on is not None
         entries = self._fixed_again(from_on)
-        deferred: list[date] = []
+        deferred: set[date] = set()
         for code in self._codes(from_on):
             billed = [self._billed(line) for line in self.covered if line.charge == code and _has_days(line)]
             since_on = self._unbilled_from(code, from_on)
             owed = self._owed(code, since_on)
             found = differences(owed, billed, since_on)
-            now = [one for one in found.superfluous if not self._waits_for_change(one)]
-            deferred += [one.period.start_on for one in found.superfluous if self._waits_for_change(one)]
+            waiting = {one.period.start_on for one in found.superfluous if self._waits_for_change(one.period.start_on)}
+            deferred |= waiting
+            now = [one for one in found.superfluous if one.period.start_on not in waiting]
             missing = [one for one in found.missing if self._is_due(one)]
             entries += [self._missing_entry(one) for one in missing]
             entries += [self._credit_entry(one) for one in now]
             self._recharge(code, since_on, _ends_paid_for(owed, billed, now, missing))
         return entries, min(deferred, default=None)
 
-    def _waits_for_change(self, superfluous: Superfluous) -> bool:
-        """Whether a change that has not taken effect yet makes it superfluous: it may be undone until then."""
-        bounds = [on for one in self.bought.stretches for on in (one.start_on, one.end_on) if on is not None]
-        return any(self.until_on < on <= superfluous.period.start_on for on in bounds)
+    def _waits_for_change(self, superfluous_from_on: date) -> bool:
+        """Whether a change that has not taken effect yet makes days superfluous: it may be undone until then."""
+        bounds = (on for one in self.bought.stretches for on in (one.start_on, one.end_on) if on is not None)
+        return any(self.until_on < on <= superfluous_from_on for on in bounds)
 
     def _unbilled_from(self, code: str, from_on: date) -> date:
         """Days before the change that are not on lines yet, such as those of a charge in arrears, are billed too."""
