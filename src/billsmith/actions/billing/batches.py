@@ -214,9 +214,11 @@ class _PlatesAtHand:
             customer.draw_credit,
             tuple([_kind(row.renewable, found) for row, found in due]),
         )
-        if traits not in self._ready:
-            self._ready[traits] = self._kept(customer, due, traits)
-        return self._ready[traits]
+        try:
+            return self._ready[traits]
+        except KeyError:  # so that what nearly always is there is looked for once: it is long to hash
+            self._ready[traits] = found = self._kept(customer, due, traits)
+            return found
 
     def _kept(self, customer: Claimed, due: Sequence[tuple[_Row, Renewed]], traits: Any) -> Plates | None:
         """Those that this process made before, moved to this instant, or new ones."""
