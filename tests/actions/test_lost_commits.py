@@ -2,20 +2,24 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 import msgspec
 import pytest
 
 from billsmith.actions import customers, invoices, tenants
+from billsmith.actions.billing.drafts import finalise_due
 from billsmith.actions.calls import Call
 from billsmith.actions.context import Context
 from billsmith.actions.invoices import NewInvoice
+from billsmith.clock import FixedClock
 from billsmith.core.customers import Customer, CustomerDetails
 from billsmith.core.invoices import InvoiceDetails
-from billsmith.core.tenants import NewTenant, Tenant
-from billsmith.store.pool import Pool, open_pool
+from billsmith.core.tenants import NewTenant, Tenant, TenantSettings
+from billsmith.store.pool import DatabaseUnavailable, Pool, open_pool
 from billsmith.store.transaction import CommitUnknown
 from tests.actions.made import customer, invoice, keyed, last_sequence, told
+from tests.actions.subscriptions.made import one, sell
 from tests.store.cut import Cut, Wire, wire_to
 
 GIVEN = InvoiceDetails(amount_minor=100)
@@ -113,3 +117,20 @@ async def test_a_new_tenant_whose_commit_was_cut_says_that_nobody_knows(shaky: C
     wire.cuts = ["before"]
     with pytest.raises(CommitUnknown):
         await tenants.create_tenant(shaky, NewTenant(name="Cut", currency="EUR"), "test", "req_test")
+
+
+async def test_a_draft_still_finalises_itself_when_the_database_went_away_meanwhile(
+    context: Context, shaky: Context, wire: Wire, clock: FixedClock
+) -> None:
+    given = NewTenant("Drafts", "EUR", settings=TenantSettings(draft_window_minutes=60))
+    call = Call(await tenants.create_tenant(context, given, "test", "req_test"), "test", "req_test")
+    await sell(context, call)
+    await one(context, call, await customer(context, call))
+    clock.at += timedelta(hours=2)
+    wire.breaks_at = b"FOR NO KEY UPDATE"
+    with pytest.raises(DatabaseUnavailable):
+        await finalise_due(shaky)
+    statuses = "SELECT status FROM invoices WHERE tenant_id = $1"
+    assert await context.pool.fetchval(statuses, call.tenant.id) == "draft"
+    await finalise_due(shaky)
+    assert await context.pool.fetchval(statuses, call.tenant.id) == "open"

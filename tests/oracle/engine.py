@@ -8,8 +8,6 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from billsmith.core.billing.differences import GivenBack
-from billsmith.core.billing.due import Bought
 from billsmith.core.billing.entries import Covered, Entry
 from billsmith.core.billing.run import bill
 from billsmith.core.catalog import plans
@@ -17,12 +15,10 @@ from billsmith.core.catalog.rules import Case, Catalog, Rules, Side
 from billsmith.core.customers import Customer
 from billsmith.core.cycles.lengths import Length
 from billsmith.core.ids import GroupId, InvoiceId, PlanVersionId, SubscriptionId
-from billsmith.core.periods import Period
 from billsmith.core.subscriptions.group import Altered, Group
 from billsmith.core.subscriptions.starting import NewIds, NewSubscription, created
-from billsmith.core.subscriptions.stretches import stretches
-from billsmith.core.subscriptions.timeline import Timeline, live
 from billsmith.core.tenants import TenantSettings
+from tests.core.billing.made import bought_of, keep
 from tests.core.made import CUSTOMER, TENANT, uuid
 from tests.oracle.asked import ADD_ONS, PLANS, Charge, Phase
 
@@ -101,7 +97,7 @@ class Engine:
 
     def run(self, until_on: date) -> list[Entry]:
         """A run by a day; what became lines."""
-        bought = tuple(self._bought(member) for member in self.there.members)
+        bought = [bought_of(self.there, member, self.lines) for member in self.there.members]
         made = bill(self.customer, bought, TenantSettings(), until_on)
         self.customer = made.customer
         rows = {row.id: row for row in made.subscriptions}
@@ -110,55 +106,8 @@ class Engine:
         entries = [entry for one in made.bills for entry in one.entries]
         self.runs += 1
         for line_no, entry in enumerate(entries, 1):
-            self._keep_line(entry, line_no)
+            keep(self.lines, entry, InvoiceId(uuid(10_000 + self.runs)), line_no, owed_minor=0)
         return entries
-
-    def _bought(self, timeline: Timeline) -> Bought:
-        group, row = self.there, timeline.subscription
-        base = stretches(group.lead, group.versions) if timeline is not group.lead else ()
-        ends = [change.billing_on for change in live(timeline) if change.kind == "cancelled"]
-        return Bought(
-            subscription=row,
-            stretches=stretches(timeline, group.versions),
-            base=base,
-            versions=group.versions,
-            zone=self.customer.time_zone,
-            covered=() if row.rework_from_on is None else tuple(self._covering(row.id, row.rework_from_on)),
-            cancelled_on=min((on for on in ends if on is not None), default=None),
-        )
-
-    def _covering(self, id_: SubscriptionId, from_on: date) -> list[Covered]:
-        return sorted(
-            (
-                line
-                for line in self.lines
-                if line.subscription_id == id_
-                and (line.period_end_on is None or line.period_end_on > from_on or line.period_start_on >= from_on)
-            ),
-            key=lambda line: (line.period_start_on, line.revision),
-        )
-
-    def _keep_line(self, entry: Entry, line_no: int) -> None:
-        invoice_id = InvoiceId(uuid(10_000 + self.runs))
-        if entry.corrects is not None:
-            nth = next(
-                nth
-                for nth, line in enumerate(self.lines)
-                if (line.invoice_id, line.line_no) == (entry.corrects.invoice_id, entry.corrects.line_no)
-            )
-            days = Period(entry.period_start_on, entry.period_end_on or date.max)
-            before = self.lines[nth]
-            given = (*before.given_back, GivenBack(days, -entry.amount_minor))
-            self.lines[nth] = replace(before, given_back=given)
-            return
-        same = (entry.subscription.id, entry.charge.code, entry.period_start_on)
-        revision = sum((line.subscription_id, line.charge, line.period_start_on) == same for line in self.lines)
-        self.lines.append(
-            Covered(
-                *same, revision, invoice_id, line_no, entry.kind, entry.period_end_on, entry.plan.id, entry.phase_no,
-                entry.quantity, entry.unit_price, entry.amount_minor, owed_minor=0,
-            )
-        )  # fmt: skip
 
     def net_minor(self) -> int:
         """All recurring lines less all that was given back."""

@@ -1,4 +1,4 @@
-"""A wire to the database that can be cut right at the commit: before it arrives, or after it was done."""
+"""A wire to the database that can be cut right at the commit: before it arrives, or after it was done; or elsewhere."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -16,6 +16,8 @@ class Wire:
         self._parts = urlsplit(database_url)
         self._open: set[asyncio.StreamWriter] = set()
         self.cuts: list[Cut] = []
+        self.breaks_at: bytes | None = None
+        """Cut once, before the next message that has this in it arrives."""
         self.cut = 0
         self.down = False
         self.sent = 0
@@ -50,6 +52,9 @@ class Wire:
         try:
             while sent := await reader.read(65536):
                 self.sent += 1
+                if self.breaks_at is not None and self.breaks_at in sent:
+                    self.breaks_at = None
+                    break
                 if b"COMMIT;" in sent and self.cuts:
                     self.cut += 1
                     if self.cuts.pop(0) == "after":

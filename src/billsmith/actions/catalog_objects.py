@@ -5,7 +5,6 @@ from typing import Any, Literal
 
 import msgspec
 
-from billsmith.core.catalog.checks import content_of
 from billsmith.core.catalog.difference import Difference, Edit, PlanChange
 from billsmith.core.catalog.given import CatalogGiven, PhaseGiven
 from billsmith.core.catalog.plans import Moves, Plan, PlanVersion
@@ -132,20 +131,19 @@ def plan_object(plan: Plan) -> PlanObject:
 
 def plan_version_object(version: PlanVersion) -> PlanVersionObject:
     """A version of a plan as it is shown."""
-    content = content_of(version)
     return PlanVersionObject(
         id=show_id("plan_version", version.id),
         plan=version.plan,
         version=version.version,
-        product=content.product,
-        name=content.name,
-        price_list=content.price_list,
-        direction=content.direction,
+        product=version.product,
+        name=version.name,
+        price_list=version.price_list,
+        direction=version.direction,
         effective_on=version.effective_on,
         moves=version.moves,
         moves_on=version.moves_on,
-        phases=tuple(phase_as_given(phase) for phase in content.phases),
-        metadata=content.metadata,
+        phases=tuple(phase_as_given(phase) for phase in version.phases),
+        metadata=version.metadata,
     )
 
 

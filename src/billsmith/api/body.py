@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from billsmith.core.text import escape_pointer
+from billsmith.core.text import escape_pointer, pointer_under
 from billsmith.errors import Invalid
 
 T = TypeVar("T")
@@ -104,7 +104,7 @@ def _texts(document: Any) -> Iterator[tuple[str, str]]:
             yield pointer, value
         elif isinstance(value, dict):
             yield from ((pointer, name) for name in value)
-            waiting += [(f"{pointer}/{escape_pointer(name)}", entry) for name, entry in value.items()]
+            waiting += [(pointer_under(pointer, name), entry) for name, entry in value.items()]
         elif isinstance(value, list):
             waiting += [(f"{pointer}/{position}", entry) for position, entry in enumerate(value)]
 

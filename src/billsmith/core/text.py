@@ -74,7 +74,7 @@ def metadata(entries: dict[str, str], pointer: str = "/metadata") -> dict[str, s
         raise UnusableText(f"metadata has {len(entries)} entries; {METADATA_ENTRIES} are allowed", pointer=pointer)
     stored = {
         line_of_text(key, METADATA_KEY_LENGTH, pointer): block_of_text(
-            value, METADATA_VALUE_LENGTH, f"{pointer}/{escape_pointer(key)}", empty=True
+            value, METADATA_VALUE_LENGTH, pointer_under(pointer, key), empty=True
         )
         for key, value in entries.items()
     }
@@ -113,3 +113,8 @@ def tags(words: tuple[str, ...], pointer: str = "/tags") -> tuple[str, ...]:
 def escape_pointer(key: str) -> str:
     """A key as one step of a JSON pointer (RFC 6901)."""
     return key.replace("~", "~0").replace("/", "~1")
+
+
+def pointer_under(pointer: str, key: str) -> str:
+    """Where the value of a key stands in an object that stands at `pointer`."""
+    return f"{pointer}/{escape_pointer(key)}"

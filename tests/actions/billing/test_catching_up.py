@@ -1,17 +1,16 @@
 """Missed periods, and too little to be billed: what one tenant or another makes of them."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
-from billsmith.actions import customers, tenants
 from billsmith.actions.advance import move_clock
 from billsmith.actions.calls import Call
 from billsmith.actions.context import Context
-from billsmith.core.customers import CustomerDetails
-from billsmith.core.tenants import NewTenant, TenantSettings
-from tests.actions.billing.test_stories import STARTS_AT, Story
-from tests.actions.subscriptions.made import one, sell
+from billsmith.core.tenants import TenantSettings
+from tests.actions.billing.test_stories import Story, begun
+from tests.actions.subscriptions.made import one
 from tests.invariants import assert_holds
 
 SMALL = 5000
@@ -19,12 +18,9 @@ SMALL = 5000
 
 async def story_of(context: Context, settings: TenantSettings) -> Story:
     """A customer of a sandbox with these settings, on a server for 20.00 a month from 10 January."""
-    given = NewTenant("Cloud", "EUR", mode="sandbox", clock_at=STARTS_AT, settings=settings)
-    call = Call(await tenants.create_tenant(context, given, "test", "req_test"), "test", "req_test")
-    await sell(context, call)
-    customer = (await customers.create_customer(context, call, CustomerDetails("Tim", bill_cycle_day=1))).fresh
-    await one(context, call, customer, "server")
-    return Story(context, call, customer)
+    story = await begun(context, settings)
+    await one(context, story.call, story.customer, "server")
+    return story
 
 
 FIRST = ("recurring", "01-10", "02-01", 1419)
@@ -51,8 +47,8 @@ async def test_after_a_jump_missed_periods_are_on_one_invoice_or_on_one_for_each
 
 
 @pytest.mark.parametrize("catch_up", ["one_invoice", "one_per_due_date"])
-async def test_too_little_waits_until_it_is_enough(context: Context, catch_up: object) -> None:
-    story = await story_of(context, TenantSettings(catch_up=catch_up, minimum_to_bill_minor=SMALL))  # type: ignore[arg-type]
+async def test_too_little_waits_until_it_is_enough(context: Context, catch_up: Any) -> None:
+    story = await story_of(context, TenantSettings(catch_up=catch_up, minimum_to_bill_minor=SMALL))
     await story.go_to(2026, 2, 20)
     assert await story.lines() == []
     await story.go_to(2026, 4, 2)

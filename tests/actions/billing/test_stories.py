@@ -21,7 +21,7 @@ from billsmith.core.invoices import Item
 from billsmith.core.subscriptions.cancelling import Cancel
 from billsmith.core.subscriptions.changing import PlanChange
 from billsmith.core.subscriptions.pausing import Pause
-from billsmith.core.tenants import NewTenant
+from billsmith.core.tenants import NewTenant, TenantSettings
 from tests.actions.subscriptions.made import one, sell
 from tests.invariants import assert_holds
 
@@ -86,14 +86,18 @@ class Story:
         return list(found.values())
 
 
-@pytest.fixture
-async def story(context: Context) -> Story:
-    given = NewTenant("Cloud", "EUR", mode="sandbox", clock_at=STARTS_AT)
-    made = await tenants.create_tenant(context, given, "test", "req_test")
-    call = Call(made, "test", "req_test")
+async def begun(context: Context, settings: TenantSettings | None = None) -> Story:
+    """Tim, a customer of a sandbox with these settings."""
+    given = NewTenant("Cloud", "EUR", mode="sandbox", clock_at=STARTS_AT, settings=settings or TenantSettings())
+    call = Call(await tenants.create_tenant(context, given, "test", "req_test"), "test", "req_test")
     await sell(context, call)
     customer = (await customers.create_customer(context, call, CustomerDetails("Tim", bill_cycle_day=1))).fresh
     return Story(context, call, customer)
+
+
+@pytest.fixture
+async def story(context: Context) -> Story:
+    return await begun(context)
 
 
 async def test_a_month_begun_in_the_middle_then_whole_ones(story: Story) -> None:

@@ -1,7 +1,6 @@
 """What tests of subscriptions start from: a catalogue, and short ways to subscribe and to ask for changes."""
 
 from datetime import UTC, date, datetime
-from decimal import Decimal
 from typing import Any
 
 from billsmith.actions import catalog as catalogs
@@ -105,8 +104,3 @@ def row(group: Group, id_: SubscriptionId) -> Subscription:
 def at(on: str, hour: int = 12) -> datetime:
     """An instant of a day, UTC."""
     return datetime.combine(date.fromisoformat(on), datetime.min.time(), UTC).replace(hour=hour)
-
-
-def quantity(number: str) -> Decimal:
-    """A quantity."""
-    return Decimal(number)

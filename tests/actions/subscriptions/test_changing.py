@@ -22,7 +22,7 @@ from billsmith.core.subscriptions.group import SubscriptionNotThere, Subscriptio
 from billsmith.core.subscriptions.moving import TransferToItself
 from billsmith.core.subscriptions.pausing import Pause
 from billsmith.core.subscriptions.starting import SubscriptionFieldInvalid
-from billsmith.core.subscriptions.undoing import NothingToUndo
+from billsmith.core.subscriptions.undoing import NothingToUndo, Undoable
 from billsmith.core.tenants import Tenant
 from billsmith.store.listing import Filters
 from billsmith.store.pool import Pool
@@ -94,18 +94,18 @@ async def test_a_customer_wakes_up_for_billing_on_the_first_day_that_is_due(
     ],
 )
 async def test_what_is_pending_is_undone_and_leaves_no_trace_but_on_the_timeline(
-    context: Context, call: Call, tenant: Tenant, tim: Customer, pool: Pool, change: Asked, undo: str
+    context: Context, call: Call, tenant: Tenant, tim: Customer, pool: Pool, change: Asked, undo: Undoable
 ) -> None:
     made = await started(context, call, tim, "server", "backup")
     await alter_group(context, call, made.ids[0], change)
-    group = await alter_group(context, call, made.ids[0], Undo(undo))  # type: ignore[arg-type]
+    group = await alter_group(context, call, made.ids[0], Undo(undo))
     for before, after in zip(made.group.members, group.members, strict=True):
         kept = after.subscription
         assert (kept.status, kept.ends_on, kept.next_change_at) == ("active", None, None)
         assert kept.plan_version_id == before.subscription.plan_version_id
         assert await kinds(pool, tenant, kept.id) == ["created"]
     async with refused(pool, tenant, NothingToUndo):
-        await alter_group(context, call, made.ids[0], Undo(undo))  # type: ignore[arg-type]
+        await alter_group(context, call, made.ids[0], Undo(undo))
 
 
 async def test_a_base_takes_its_add_ons_along(context: Context, call: Call, tim: Customer) -> None:

@@ -50,6 +50,22 @@ async def test_a_trial_ends_at_its_instant_and_that_is_told_once(
     assert (event.actor, event.reason, event.data["status"]) == ("worker", "its time came", "active")
 
 
+async def test_one_that_can_not_be_brought_to_its_state_stops_no_other(
+    context: Context, call: Call, tenant: Tenant, pool: Pool, clock: FixedClock
+) -> None:
+    broken, *others = [await one(context, call, await customer(context, call), "server-trial") for _ in range(4)]
+    poison = "UPDATE subscription_changes SET plan_version_id = $3 WHERE tenant_id = $1 AND subscription_id = $2"
+    await pool.execute(poison, tenant.id, broken.id, context.ids.new(0))
+    before = await last_sequence(context, tenant)
+    clock.at = TRIAL_ENDS
+    with pytest.raises(KeyError):
+        await settle_changes_due(context)
+    assert await told_of_subscriptions(context, tenant, before) == ["subscription.phase_reached"] * len(others)
+    await pool.execute(poison, tenant.id, broken.id, broken.plan_version_id)
+    await settle_changes_due(context)
+    assert len(await told_of_subscriptions(context, tenant, before)) == 4
+
+
 async def test_a_verb_that_comes_before_the_sweep_tells_first_what_had_come_by_itself(
     context: Context, call: Call, tenant: Tenant, tim: Customer, clock: FixedClock
 ) -> None:

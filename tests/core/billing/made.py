@@ -17,10 +17,11 @@ from billsmith.core.catalog.rules import Catalog
 from billsmith.core.customers import Customer
 from billsmith.core.ids import GroupId, InvoiceId, SubscriptionId
 from billsmith.core.periods import Period
+from billsmith.core.subscriptions.cancelling import cancelled_on
 from billsmith.core.subscriptions.group import Group
 from billsmith.core.subscriptions.starting import NewIds, NewSubscription, created
 from billsmith.core.subscriptions.stretches import stretches
-from billsmith.core.subscriptions.timeline import Timeline, live
+from billsmith.core.subscriptions.timeline import Timeline
 from billsmith.core.tenants import TenantSettings
 from tests.core.made import uuid
 from tests.core.subscriptions.made import CATALOG, PAYER, day, fixed, noon, phase, recurring, version
@@ -82,7 +83,7 @@ class Account:
 
     def run(self, until_on: date) -> tuple[Bill, ...]:
         """Bill all that is due by a day."""
-        bought = [self._bought(group, member) for group in self.groups for member in group.members]
+        bought = [bought_of(group, member, self.lines) for group in self.groups for member in group.members]
         made = bill(self.customer, bought, self.settings, until_on)
         self.customer = made.customer
         rows = {row.id: row for row in made.subscriptions}
@@ -96,48 +97,52 @@ class Account:
         for one in made.bills:
             self.runs += 1
             for line_no, entry in enumerate(one.entries, 1):
-                self._keep(entry, InvoiceId(uuid(10_000 + self.runs)), line_no)
+                keep(self.lines, entry, InvoiceId(uuid(10_000 + self.runs)), line_no, owed_minor=entry.amount_minor)
         return made.bills
 
     def left(self) -> int:
         """What all lines come to, less what was given back."""
         return sum(line.amount_minor - sum(one.amount_minor for one in line.given_back) for line in self.lines)
 
-    def _bought(self, group: Group, member: Timeline) -> Bought:
-        row = member.subscription
-        ends = [change.billing_on for change in live(member) if change.kind == "cancelled"]
-        return Bought(
-            subscription=row,
-            stretches=stretches(member, group.versions),
-            base=() if member is group.lead else stretches(group.lead, group.versions),
-            versions=group.versions,
-            zone=self.customer.time_zone,
-            covered=() if row.rework_from_on is None else self._covered(row.id, row.rework_from_on),
-            cancelled_on=min((on for on in ends if on is not None), default=None),
-        )
 
-    def _covered(self, id_: SubscriptionId, from_on: date) -> tuple[Covered, ...]:
-        """Those that reach beyond a day, as they are loaded."""
-        return tuple(
-            line
-            for line in self.lines
-            if line.subscription_id == id_
-            and (line.period_end_on is None or line.period_end_on > from_on or line.period_start_on >= from_on)
-        )
+def bought_of(group: Group, member: Timeline, lines: list[Covered]) -> Bought:
+    """One of a group as a run loads it, with those of these lines that it has to be compared with."""
+    row = member.subscription
+    return Bought(
+        subscription=row,
+        stretches=stretches(member, group.versions),
+        base=() if member is group.lead else stretches(group.lead, group.versions),
+        versions=group.versions,
+        zone=group.zone,
+        covered=() if row.rework_from_on is None else _beyond(row.rework_from_on, row.id, lines),
+        cancelled_on=cancelled_on(member),
+    )
 
-    def _keep(self, entry: Entry, invoice_id: InvoiceId, line_no: int) -> None:
-        if entry.corrects is not None:
-            corrected = (entry.corrects.invoice_id, entry.corrects.line_no)
-            (nth,) = [n for n, line in enumerate(self.lines) if (line.invoice_id, line.line_no) == corrected]
-            back = GivenBack(Period(entry.period_start_on, entry.period_end_on or date.max), -entry.amount_minor)
-            line = self.lines[nth]
-            self.lines[nth] = replace(line, given_back=(*line.given_back, back))
-            return
-        start = (entry.subscription.id, entry.charge.code, entry.period_start_on)
-        revision = sum((line.subscription_id, line.charge, line.period_start_on) == start for line in self.lines)
-        self.lines.append(
-            Covered(
-                *start, revision, invoice_id, line_no, entry.kind, entry.period_end_on, entry.plan.id, entry.phase_no,
-                entry.quantity, entry.unit_price, entry.amount_minor, owed_minor=entry.amount_minor,
-            )
-        )  # fmt: skip
+
+def keep(lines: list[Covered], entry: Entry, invoice_id: InvoiceId, line_no: int, owed_minor: int) -> None:
+    """Put a line that a run made among the others: it is new, or gives back of one that is there."""
+    if entry.corrects is not None:
+        corrected = (entry.corrects.invoice_id, entry.corrects.line_no)
+        (nth,) = [n for n, line in enumerate(lines) if (line.invoice_id, line.line_no) == corrected]
+        back = GivenBack(Period(entry.period_start_on, entry.period_end_on or date.max), -entry.amount_minor)
+        lines[nth] = replace(lines[nth], given_back=(*lines[nth].given_back, back))
+        return
+    start = (entry.subscription.id, entry.charge.code, entry.period_start_on)
+    revision = sum((line.subscription_id, line.charge, line.period_start_on) == start for line in lines)
+    lines.append(
+        Covered(
+            *start, revision, invoice_id, line_no, entry.kind, entry.period_end_on, entry.plan.id, entry.phase_no,
+            entry.quantity, entry.unit_price, entry.amount_minor, owed_minor=owed_minor,
+        )
+    )  # fmt: skip
+
+
+def _beyond(from_on: date, id_: SubscriptionId, lines: list[Covered]) -> tuple[Covered, ...]:
+    """Those that reach beyond a day, in the order in which they are loaded."""
+    found = [
+        line
+        for line in lines
+        if line.subscription_id == id_
+        and (line.period_end_on is None or line.period_end_on > from_on or line.period_start_on >= from_on)
+    ]
+    return tuple(sorted(found, key=lambda line: (line.period_start_on, line.revision)))

@@ -12,13 +12,9 @@ from msgspec.structs import replace
 
 from billsmith.core.billing.documents import Bill
 from billsmith.core.subscriptions.cancelling import Cancel, cancelled
-from billsmith.core.subscriptions.changing import PlanChange, bill_day_changed, plan_changed, quantity_changed
-from billsmith.core.subscriptions.group import Group
-from billsmith.core.subscriptions.pausing import Pause, paused, resumed
 from billsmith.core.tenants import TenantSettings
-from billsmith.errors import BillsmithError
 from tests.core.billing.made import Account
-from tests.core.subscriptions.made import PAYER, day
+from tests.core.subscriptions.made import PAYER, asked, day
 
 START = date(2026, 1, 31)
 LAST = START + timedelta(days=140)
@@ -32,28 +28,6 @@ ASKS = st.one_of(
     st.tuples(st.just("resume"), st.none(), DATES),
     st.tuples(st.just("cancel"), st.none(), DATES),
 )
-
-
-def asked(group: Group, ask: tuple[str, Any, date]) -> Group:
-    """The group after something was asked for; as it was where that is refused."""
-    what, value, on = ask
-    id_ = group.lead.subscription.id
-    try:
-        match what:
-            case "plan":
-                return plan_changed(group, id_, PlanChange(value, billing=on)).group
-            case "quantity":
-                return quantity_changed(group, id_, Decimal(value), on).group
-            case "bill_day":
-                return bill_day_changed(group, id_, value, on).group
-            case "pause":
-                return paused(group, Pause(on=on)).group
-            case "resume":
-                return resumed(group, Pause(on=on)).group
-            case _:
-                return cancelled(group, id_, Cancel(on)).group
-    except BillsmithError:
-        return group
 
 
 @st.composite
@@ -156,6 +130,26 @@ def test_less_than_the_minimum_waits_as_long_as_more_will_come():
     ).group
     (last,) = account.run(day("4-1"))
     assert lines((last,)) == [[("fee", "04-01", 267)]], "nothing more will come"
+
+
+def test_two_currencies_below_the_minimum_don_t_add_up_to_it():
+    account = Account(settings=TenantSettings(minimum_to_bill_minor=5000))
+    account.subscribe("hosting", "1-1")
+    account.subscribe("hosting", "1-1", currency="JPY", prices={"fee": Decimal(4000)})
+    assert account.run(day("1-1")) == ()
+    made = account.run(day("2-1"))
+    assert [(one.currency, one.total_minor) for one in made] == [("EUR", 4000), ("JPY", 8000)]
+
+
+def test_what_is_given_back_in_one_currency_does_not_wait_for_another():
+    account = Account(settings=TenantSettings(minimum_to_bill_minor=5000))
+    account.subscribe("rack", "1-1")
+    account.run(day("1-1"))
+    group = account.at(0, "1-16")
+    account.groups[0] = cancelled(group, group.lead.subscription.id, Cancel("immediate")).group
+    account.subscribe("hosting", "1-16", currency="USD", prices={"fee": Decimal(200)})
+    made = account.run(day("1-16"))
+    assert [(one.currency, one.total_minor) for one in made] == [("EUR", -9161), ("USD", 10323)]
 
 
 def test_the_first_charge_that_costs_something_gives_the_customer_its_day():

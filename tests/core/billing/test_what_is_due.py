@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from billsmith.core.billing.differences import Billed, differences
 from billsmith.core.billing.due import Bought, Due, due
 from billsmith.core.billing.entries import Covered
+from billsmith.core.catalog.plans import PlanVersion
 from billsmith.core.cycles.lengths import NAMED
 from billsmith.core.cycles.pieces import Cycle, pieces
 from billsmith.core.ids import InvoiceId
@@ -42,9 +43,9 @@ def lines(found: Due) -> list[tuple[str, str, str | None, int]]:
     ]
 
 
-def on_version(group: Group, sold: object) -> Group:
+def on_version(group: Group, sold: PlanVersion) -> Group:
     """The group as if its plan had been that version all along."""
-    versions = {id_: replace(sold, id=id_) for id_ in group.versions}  # type: ignore[type-var]
+    versions = {id_: replace(sold, id=id_) for id_ in group.versions}
     return replace(group, versions=versions)
 
 

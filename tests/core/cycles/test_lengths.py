@@ -110,7 +110,7 @@ def test_a_length_that_is_none_or_too_long_is_refused(length: Length):
 
 
 def test_every_named_length_and_the_longest_are_accepted():
-    longest = [Length(unit, most) for unit, most in LONGEST.items()]  # type: ignore[arg-type]
+    longest = [Length(unit, most) for unit, most in LONGEST.items()]
     for length in (*NAMED.values(), *longest):
         assert checked_length(length) == length
         assert bool(months_of(length)) != bool(days_of(length))

@@ -18,16 +18,19 @@ from billsmith.core.catalog.plans import (
 )
 from billsmith.core.catalog.rules import Case, Catalog, Rules, Side
 from billsmith.core.customers import Customer
-from billsmith.core.cycles.lengths import NAMED, Length
+from billsmith.core.cycles.lengths import NAMED, Length, Unit
 from billsmith.core.ids import GroupId, PlanVersionId, SubscriptionId
+from billsmith.core.subscriptions.cancelling import Cancel, cancelled
+from billsmith.core.subscriptions.changing import PlanChange, bill_day_changed, plan_changed, quantity_changed
 from billsmith.core.subscriptions.group import Altered, Group
+from billsmith.core.subscriptions.pausing import Pause, paused, resumed
 from billsmith.core.subscriptions.starting import NewIds, NewSubscription, created
 from billsmith.core.subscriptions.stretches import Stretch, stretches
-from billsmith.core.subscriptions.timeline import Timeline
+from billsmith.errors import BillsmithError
 from tests.core.made import CUSTOMER, TENANT, uuid
 
 LONG_AGO = date(2000, 1, 1)
-DAYS = {"d": "day", "w": "week", "m": "month", "y": "year"}
+UNITS: dict[str, Unit] = {"d": "day", "w": "week", "m": "month", "y": "year"}
 
 
 def day(text: str) -> date:
@@ -44,7 +47,7 @@ def noon(text: str) -> datetime:
 
 def length(text: str) -> Length:
     """`30d`, `1m`."""
-    return Length(DAYS[text[-1]], int(text[:-1]))  # type: ignore[arg-type]
+    return Length(UNITS[text[-1]], int(text[:-1]))
 
 
 def recurring(price: str, named: str = "monthly", code: str = "fee") -> Charge:
@@ -178,8 +181,26 @@ def told(altered: Altered) -> list[str]:
     return [fact.type.removeprefix("subscription.") for fact in altered.facts]
 
 
-def lead(group: Group) -> Timeline:
-    return group.lead
+def asked(group: Group, ask: tuple[str, Any, date]) -> Group:
+    """The group after something was asked of its base; as it was where that is refused."""
+    what, value, on = ask
+    id_ = group.lead.subscription.id
+    try:
+        match what:
+            case "plan":
+                return plan_changed(group, id_, PlanChange(value, billing=on)).group
+            case "quantity":
+                return quantity_changed(group, id_, Decimal(value), on).group
+            case "bill_day":
+                return bill_day_changed(group, id_, value, on).group
+            case "pause":
+                return paused(group, Pause(on=on)).group
+            case "resume":
+                return resumed(group, Pause(on=on)).group
+            case _:
+                return cancelled(group, id_, Cancel(on)).group
+    except BillsmithError:
+        return group
 
 
 def newest(plan: str, on: str) -> PlanVersion:

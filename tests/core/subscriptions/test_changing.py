@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 from msgspec.structs import replace
 
-from billsmith.core.catalog.rules import Case
+from billsmith.core.catalog.rules import Case, PhaseAlignment
 from billsmith.core.subscriptions.cancelling import Cancel, cancelled
 from billsmith.core.subscriptions.changing import (
     ChangeAfterEnd,
@@ -96,16 +96,21 @@ def test_use_may_change_before_billing_does() -> None:
         ("current_phase", "2026-01-15 … pro/1 × 1"),
     ],
 )
-def test_the_phases_of_the_new_plan_are_counted_as_the_alignment_says(alignment: str, first: str) -> None:
+def test_the_phases_of_the_new_plan_are_counted_as_the_alignment_says(alignment: PhaseAlignment, first: str) -> None:
     group = at(started("plain", on="1-1"), "1-15")
-    asked = PlanChange("pro", billing="immediate", alignment=alignment)  # type: ignore[arg-type]
+    asked = PlanChange("pro", billing="immediate", alignment=alignment)
     assert shown(billed(plan_changed(group, BASE, asked).group))[1] == first
 
 
 def test_an_add_on_may_go_on_from_its_own_start_or_the_group_s() -> None:
     group = at(with_add_on(started("pro", on="8-1", now="8-5"), "backup"), "8-15")
-    for alignment, end in [("start_of_group", "8-31"), ("start_of_subscription", "9-4"), ("change_of_plan", "9-14")]:
-        asked = PlanChange("backup", billing="immediate", alignment=alignment)  # type: ignore[arg-type]
+    ends: dict[PhaseAlignment, str] = {
+        "start_of_group": "8-31",
+        "start_of_subscription": "9-4",
+        "change_of_plan": "9-14",
+    }
+    for alignment, end in ends.items():
+        asked = PlanChange("backup", billing="immediate", alignment=alignment)
         assert billed(plan_changed(group, ADD_ON, asked).group, 1)[-2].end_on == day(end)
 
 

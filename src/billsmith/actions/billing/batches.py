@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from billsmith.actions.billing.customers import bill_in
-from billsmith.actions.billing.plates import MOST_SUBSCRIPTIONS, TABLES, Plates, movable, plates_of, subscription_mark
+from billsmith.actions.billing.plates import MOST_LINES, TABLES, Plates, movable, plates_of, subscription_mark
 from billsmith.actions.context import Context
 from billsmith.actions.saving import lock_standings
 from billsmith.core.billing.entries import Entry
@@ -184,7 +184,7 @@ def _printing(
             return None
         due.append((row, found))
         next_on = min(next_on, found.next_bill_on)
-    if len(due) > MOST_SUBSCRIPTIONS:
+    if sum(len(found.renewals) for _, found in due) > MOST_LINES:
         return None
     if invoices_per == "group" and len({row.group for row, _ in due}) > 1:
         return None
@@ -214,9 +214,11 @@ class _PlatesAtHand:
             customer.draw_credit,
             tuple([_kind(row.renewable, found) for row, found in due]),
         )
-        if traits not in self._ready:
-            self._ready[traits] = self._kept(customer, due, traits)
-        return self._ready[traits]
+        try:
+            return self._ready[traits]
+        except KeyError:  # so that what nearly always is there is looked for once: it is long to hash
+            self._ready[traits] = found = self._kept(customer, due, traits)
+            return found
 
     def _kept(self, customer: Claimed, due: Sequence[tuple[_Row, Renewed]], traits: Any) -> Plates | None:
         """Those that this process made before, moved to this instant, or new ones."""

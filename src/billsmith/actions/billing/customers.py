@@ -12,7 +12,7 @@ from billsmith.actions.saving import Lines, Standings, documents_of, record_fact
 from billsmith.core.billing.documents import Bill, corrected_ids, give_backs
 from billsmith.core.billing.due import Bought, first_due
 from billsmith.core.billing.entries import Entry
-from billsmith.core.billing.run import Billed, bill
+from billsmith.core.billing.run import CustomerBilled, bill
 from billsmith.core.customers import Customer, today_of
 from billsmith.core.decisions import Decision, Standing
 from billsmith.core.facts import Fact
@@ -114,7 +114,10 @@ def _by_day(customer: Customer, at: datetime, until_on: date | None, *, in_run: 
 
 
 async def _with_owed(
-    connection: Connection, tenant_id: TenantId, standings: Standings, all_billed: Mapping[CustomerId, list[Billed]]
+    connection: Connection,
+    tenant_id: TenantId,
+    standings: Standings,
+    all_billed: Mapping[CustomerId, list[CustomerBilled]],
 ) -> Standings:
     """The standings of those that get something back on the whole, with their open invoices."""
     owed_to = [
@@ -128,7 +131,7 @@ async def _with_owed(
 
 
 async def _corrected(
-    connection: Connection, tenant_id: TenantId, all_billed: Iterable[list[Billed]]
+    connection: Connection, tenant_id: TenantId, all_billed: Iterable[list[CustomerBilled]]
 ) -> dict[InvoiceId, Invoice]:
     """The invoices of which documents to be give something back, locked in the order of their ids."""
     lines = [line for some in all_billed for billed in some for document in billed.bills for line in document.lines]
@@ -138,11 +141,11 @@ async def _corrected(
     return {InvoiceId(id_): invoice for id_, invoice in locked.items()}
 
 
-def all_due(customer: Customer, settings: TenantSettings, loaded: Loaded, until_on: date) -> list[Billed]:
+def all_due(customer: Customer, settings: TenantSettings, loaded: Loaded, until_on: date) -> list[CustomerBilled]:
     """All at once, or date by date in order, as the tenant wants its missed periods."""
     if settings.catch_up == "one_invoice":
         return [bill(customer, loaded.bought, settings, until_on, loaded.others_next_on)]
-    found: list[Billed] = []
+    found: list[CustomerBilled] = []
     bought, others_next_on = loaded.bought, loaded.others_next_on
     on = first_due(one.subscription for one in bought)
     for _ in range(MOST_DATES):

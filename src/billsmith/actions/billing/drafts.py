@@ -6,7 +6,7 @@ from uuid import UUID
 from billsmith.actions.calls import Call, Outcome, carry_out
 from billsmith.actions.context import Context
 from billsmith.actions.invoices import finalise_invoice
-from billsmith.actions.money.sweeping import of_each_tenant
+from billsmith.actions.money.sweeping import NOBODYS_FAULT, of_each_tenant
 from billsmith.actions.saving import InvoiceNotFound, lock_standing, record_facts
 from billsmith.core.ids import CustomerId, show_id
 from billsmith.core.invoices import Document
@@ -60,5 +60,7 @@ async def _finalise_these(context: Context, call: Call, due: Sequence[DraftDue])
     for one in due:
         try:
             await finalise_invoice(context, call, one.id)
+        except NOBODYS_FAULT:  # another sweep tries again
+            raise
         except BillsmithError:  # it can't become a document as it is: it is held, to be edited or deleted by somebody
             await hold_draft(context, call, one.id)

@@ -8,10 +8,11 @@ import msgspec
 from billsmith.core.billing.due import Bought
 from billsmith.core.billing.entries import Covered
 from billsmith.core.customers import Customer
-from billsmith.core.ids import CustomerId, GroupId, PlanVersionId, SubscriptionId, TenantId
+from billsmith.core.ids import CustomerId, GroupId, SubscriptionId, TenantId
+from billsmith.core.subscriptions.cancelling import cancelled_on
 from billsmith.core.subscriptions.stretches import Stretch, stretches
-from billsmith.core.subscriptions.subscription import Change, Subscription
-from billsmith.core.subscriptions.timeline import Timeline, Versions, live
+from billsmith.core.subscriptions.subscription import Subscription
+from billsmith.core.subscriptions.timeline import Timeline, Versions, versions_named
 from billsmith.store.pool import Connection
 from billsmith.store.selling import catalog as catalog_rows
 from billsmith.store.selling import coverage as coverage_rows
@@ -21,7 +22,6 @@ from billsmith.store.selling import subscriptions as subscription_rows
 class Loaded(msgspec.Struct, frozen=True):
     """The subscriptions of one customer that a run by a day has to do with, each as a run sees it."""
 
-    customer: Customer
     bought: tuple[Bought, ...]
     others_next_on: date | None
     """When a run next has to do with the others."""
@@ -38,18 +38,21 @@ async def load_bought(
     next_days = await subscription_rows.next_bill_days(connection, tenant_id, days)
     due = [one for of_customer in rows.values() for one in of_customer]
     bases = await _other_bases(connection, tenant_id, due)
+    others: dict[CustomerId, list[Subscription]] = {}
+    for base in bases:
+        others.setdefault(base.customer_id, []).append(base)
     every = [*due, *bases]
     changes = await subscription_rows.get_changes(connection, tenant_id, [one.id for one in every])
-    versions = await catalog_rows.get_versions(connection, tenant_id, _named(every, changes))
+    timelines = {one.id: Timeline(one, tuple(changes.get(one.id, ()))) for one in every}
+    versions = await catalog_rows.get_versions(connection, tenant_id, versions_named(timelines.values()))
     again = {one.id: one.rework_from_on for one in due if one.rework_from_on is not None}
     covered = await coverage_rows.covered_from(connection, tenant_id, again) if again else {}
     return {
-        customer.id: Loaded(
-            customer,
-            _bought(customer, rows.get(customer.id, ()), bases, changes, versions, covered),
-            next_days.get(customer.id),
+        one.id: Loaded(
+            _bought(one, rows.get(one.id, ()), others.get(one.id, ()), timelines, versions, covered),
+            next_days.get(one.id),
         )
-        for customer in customers
+        for one in customers
     }
 
 
@@ -63,45 +66,29 @@ async def _other_bases(connection: Connection, tenant_id: TenantId, due: Sequenc
     return [one for members in groups.values() for one in members if one.product_kind == "base"]
 
 
-def _named(
-    subscriptions: Sequence[Subscription], changes: Mapping[SubscriptionId, Sequence[Change]]
-) -> set[PlanVersionId]:
-    named = {one.plan_version_id for one in subscriptions}
-    for of_one in changes.values():
-        named.update(change.plan_version_id for change in of_one if change.plan_version_id is not None)
-    return named
-
-
 def _bought(
     customer: Customer,
     subscriptions: Sequence[Subscription],
     other_bases: Sequence[Subscription],
-    changes: Mapping[SubscriptionId, Sequence[Change]],
+    timelines: Mapping[SubscriptionId, Timeline],
     versions: Versions,
     covered: Mapping[SubscriptionId, Sequence[Covered]],
 ) -> tuple[Bought, ...]:
-    timelines = [Timeline(one, tuple(changes.get(one.id, ()))) for one in subscriptions]
-    billed = {one.subscription.id: stretches(one, versions) for one in timelines}
+    billed = {one.id: stretches(timelines[one.id], versions) for one in subscriptions}
     bases: dict[GroupId, tuple[Stretch, ...]] = {
         one.group_id: billed[one.id] for one in subscriptions if one.product_kind == "base"
     }
     for one in other_bases:
-        if one.customer_id == customer.id:
-            bases[one.group_id] = stretches(Timeline(one, tuple(changes.get(one.id, ()))), versions)
+        bases[one.group_id] = stretches(timelines[one.id], versions)
     return tuple(
         Bought(
-            subscription=one.subscription,
-            stretches=billed[one.subscription.id],
-            base=bases.get(one.subscription.group_id, ()) if one.subscription.product_kind == "add_on" else (),
+            subscription=one,
+            stretches=billed[one.id],
+            base=bases.get(one.group_id, ()) if one.product_kind == "add_on" else (),
             versions=versions,
             zone=customer.time_zone,
-            covered=tuple(covered.get(one.subscription.id, ())),
-            cancelled_on=_cancelled_on(one),
+            covered=tuple(covered.get(one.id, ())),
+            cancelled_on=cancelled_on(timelines[one.id]),
         )
-        for one in timelines
+        for one in subscriptions
     )
-
-
-def _cancelled_on(timeline: Timeline) -> date | None:
-    days = [change.billing_on for change in live(timeline) if change.kind == "cancelled"]
-    return min((on for on in days if on is not None), default=None)

@@ -133,7 +133,8 @@ def mark(number: int) -> UUID:
 
 _CUSTOMER, _SNAPSHOT, _CAUSE, _INVOICE, _CREDIT, _METHOD = range(6)
 _SUBSCRIPTION, _GROUP, _TRANSFER, _EVENT = 1_000, 10_000, 20_000, 40_000
-MOST_SUBSCRIPTIONS = 1_000
+MOST_LINES = 1_000
+"""Of one document: each has a subscription at the most and two postings, and marks of one kind end before the next."""
 
 
 def _rows(

@@ -169,7 +169,7 @@ async def _in_parts(
 
 
 def _due_at(now: datetime, until_on: date | None) -> datetime:
-    """By when something has to be due, at the latest: the day of a run begins in the far east, but never ahead."""
+    """By when something has to be due, at the latest: a day begins last in the far west, at noon UTC; never ahead."""
     if until_on is None:
         return now
     return min(now, datetime.combine(until_on, time(12), UTC))

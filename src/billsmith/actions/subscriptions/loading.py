@@ -10,7 +10,7 @@ from billsmith.core.customers import Customer
 from billsmith.core.ids import CustomerId, GroupId, PlanVersionId, SubscriptionId, show_id
 from billsmith.core.subscriptions.group import Group, SubscriptionNotThere
 from billsmith.core.subscriptions.subscription import Subscription
-from billsmith.core.subscriptions.timeline import Timeline
+from billsmith.core.subscriptions.timeline import Timeline, versions_named
 from billsmith.core.tenants import Tenant
 from billsmith.store import customers as customer_rows
 from billsmith.store.pool import Connection, Pool
@@ -47,13 +47,13 @@ async def load_groups(
     """Those of the groups that have members, as they are at an instant; each with its customer."""
     rows = await subscription_rows.subscriptions_of_groups(connection, tenant.id, owners)
     timelines = await load_timelines(connection, tenant, [one for members in rows.values() for one in members])
-    versions = await catalog_rows.get_versions(connection, tenant.id, _named(timelines.values()))
+    versions = await catalog_rows.get_versions(connection, tenant.id, versions_named(timelines.values()))
     catalog = await catalog_rows.get_catalog(connection, tenant.id)
     groups = {}
     for group_id, members in rows.items():
         ordered = sorted(members, key=lambda one: (one.product_kind == "add_on", one.id))  # the base comes first
         own = tuple(timelines[one.id] for one in ordered)
-        named = {id_: versions[id_] for id_ in _named(own)}
+        named = {id_: versions[id_] for id_ in versions_named(own)}
         groups[group_id] = Group(owners[group_id], own, named, catalog, at)
     return groups
 
@@ -71,12 +71,3 @@ async def versions_of(
 ) -> dict[PlanVersionId, PlanVersion]:
     """The plan versions that subscriptions are on, by id."""
     return await catalog_rows.get_versions(connection, tenant.id, {one.plan_version_id for one in subscriptions})
-
-
-def _named(timelines: Iterable[Timeline]) -> set[PlanVersionId]:
-    """Every plan version that the timelines name."""
-    named: set[PlanVersionId] = set()
-    for timeline in timelines:
-        named.add(timeline.subscription.plan_version_id)
-        named.update(change.plan_version_id for change in timeline.changes if change.plan_version_id is not None)
-    return named

@@ -22,7 +22,7 @@ from billsmith.core.ids import CustomerId, GroupId, show_id
 from billsmith.core.subscriptions.entitlement import entitlement_at
 from billsmith.core.subscriptions.group import SubscriptionNotThere
 from billsmith.core.subscriptions.subscription import Subscription
-from billsmith.core.subscriptions.timeline import Timeline, Versions
+from billsmith.core.subscriptions.timeline import Timeline, Versions, versions_named
 from billsmith.core.tenants import Tenant
 from billsmith.store import customers as customer_rows
 from billsmith.store.listing import Filters
@@ -119,8 +119,7 @@ async def _known(context: Context, tenant: Tenant, id_: UUID) -> Known:
         row = await read_subscription(connection, tenant, id_)
         customer = (await customer_rows.get_customers(connection, tenant.id, [row.customer_id]))[row.customer_id]
         timeline = (await load_timelines(connection, tenant, [row]))[row.id]
-        named = {change.plan_version_id for change in timeline.changes if change.plan_version_id is not None}
-        versions = await catalog_rows.get_versions(connection, tenant.id, {row.plan_version_id} | named)
+        versions = await catalog_rows.get_versions(connection, tenant.id, versions_named([timeline]))
     return Known(timeline, versions, customer.time_zone)
 
 

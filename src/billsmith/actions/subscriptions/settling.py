@@ -1,20 +1,19 @@
 """What changes about subscriptions by itself: they start, reach a phase, pause, end; told when it happens."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from msgspec.structs import replace
 
-from billsmith.actions.calls import Call, ClockMoving, carry_out
+from billsmith.actions.calls import Call, carry_out
 from billsmith.actions.context import Context
+from billsmith.actions.money.sweeping import in_halves, of_each_tenant
 from billsmith.actions.subscriptions.loading import load_groups
 from billsmith.actions.subscriptions.saving import save_altered
-from billsmith.core.ids import TenantId, shard_of, show_id
 from billsmith.core.subscriptions.group import begun
-from billsmith.errors import BillsmithError
 from billsmith.store import customers as customer_rows
-from billsmith.store import tenants as tenant_rows
 from billsmith.store.events import Cause
-from billsmith.store.pool import Connection, DatabaseUnavailable
+from billsmith.store.pool import Connection
 from billsmith.store.selling import subscriptions as subscription_rows
 from billsmith.store.selling.subscriptions import DueChange
 
@@ -31,17 +30,19 @@ async def settle_changes_due(context: Context) -> int:
     DatabaseUnavailable.
     """
     at = context.clock.wall()
-    done, errors = 0, list[BillsmithError]()
+    done, errors = 0, list[Exception]()
+
+    async def note(_: DueChange, error: Exception) -> None:
+        errors.append(error)
+
+    async def settle_these(context: Context, call: Call, due: Sequence[DueChange]) -> None:
+        nonlocal done
+        settled = await in_halves(due, partial(_settle, context, call), note)
+        done += settled
+
     page: list[DueChange] = []
     while page := await subscription_rows.due_changes(context.pool, at, SWEEP, page[-1] if page else None):
-        by_tenant: dict[TenantId, list[DueChange]] = {}
-        for due in page:
-            by_tenant.setdefault(due.tenant_id, []).append(due)
-        owners = await tenant_rows.get_tenants(context.pool, by_tenant)
-        for tenant_id, dues in by_tenant.items():
-            request_id = show_id("request", context.ids.new(shard_of(tenant_id)))
-            settled, refused = await _settle_each(context, Call(owners[tenant_id], "worker", request_id), dues)
-            done, errors = done + settled, errors + refused
+        await of_each_tenant(context, page, settle_these, REASON)
     if errors:
         raise errors[0]
     return done
@@ -50,24 +51,7 @@ async def settle_changes_due(context: Context) -> int:
 async def settle_changes_of(context: Context, call: Call) -> int:
     """Bring one tenant's subscriptions to the state of its own clock, first to change first; how many."""
     due = await subscription_rows.due_changes_of(context.pool, call.tenant.id, context.clock.of(call.tenant), SWEEP)
-    return await _settle(context, call, due) if due else 0
-
-
-async def _settle_each(context: Context, call: Call, due: Sequence[DueChange]) -> tuple[int, list[BillsmithError]]:
-    """All together or, where that is refused, in halves until the culprit stands alone."""
-    try:
-        return await _settle(context, call, due), []
-    except ClockMoving:
-        return 0, []  # the advance does it, or the next sweep
-    except DatabaseUnavailable:
-        raise
-    except BillsmithError as error:
-        if len(due) == 1:
-            return 0, [error]
-    half = len(due) // 2
-    first, errors = await _settle_each(context, call, due[:half])
-    second, others = await _settle_each(context, call, due[half:])
-    return first + second, errors + others
+    return await _settle(context, replace(call, reason=REASON), due) if due else 0
 
 
 async def _settle(context: Context, call: Call, due: Sequence[DueChange]) -> int:
@@ -80,4 +64,4 @@ async def _settle(context: Context, call: Call, due: Sequence[DueChange]) -> int
             await save_altered(connection, context, cause, decided)
         return sum(len(altered.saved) for altered in decided)
 
-    return (await carry_out(context, replace(call, reason=REASON), verb)).fresh
+    return (await carry_out(context, call, verb)).fresh

@@ -1,4 +1,4 @@
-"""Starting subscriptions: one alone, a base with its add-ons, an add-on that joins a base; and many at once."""
+"""Starting subscriptions: one alone, a base with its add-ons, an add-on that joins a base."""
 
 import contextlib
 from collections.abc import Sequence
@@ -70,7 +70,7 @@ async def subscribe_in(
     customer = await lock_customer(connection, tenant, customer_id)
     catalog = await catalog_rows.get_catalog(connection, tenant.id)
     base = None if order.base is None else await _group_joined(connection, tenant, customer, order.base, cause)
-    taken = await names_taken(connection, tenant, [(customer_id, order)])
+    taken = await _names_taken(connection, tenant, customer_id, order)
     decided = started(context, cause, customer, catalog, order, taken, base)
     return await done(connection, context, cause, tenant, decided, new_ids(decided), bill)
 
@@ -92,7 +92,7 @@ def started(
     new_names: Names = {}
     for position, asked in enumerate((order.subscription, *order.add_ons)):
         ids = context.ids.many(2, shard_of(customer.id))
-        named = labelled(asked)
+        named = _labelled(asked)
         if position:
             named = replace(named, starts_on=named.starts_on or decided[0].saved[0].starts_on)
         try:
@@ -115,7 +115,7 @@ def started(
     return decided
 
 
-def labelled(asked: NewSubscription) -> NewSubscription:
+def _labelled(asked: NewSubscription) -> NewSubscription:
     """The same with external id, metadata and tags as they are stored. Raises UnusableText."""
     return replace(
         asked,
@@ -135,14 +135,13 @@ def new_ids(decided: Sequence[Altered]) -> tuple[SubscriptionId, ...]:
     )
 
 
-async def names_taken(connection: Connection, tenant: Tenant, orders: Sequence[tuple[CustomerId, Order]]) -> Names:
-    """Of the external ids that orders of locked customers name, those that somebody has."""
+async def _names_taken(connection: Connection, tenant: Tenant, customer_id: CustomerId, order: Order) -> Names:
+    """Of the external ids that an order of a locked customer names, those that it has already."""
     wanted = []
-    for customer_id, order in orders:
-        for asked in (order.subscription, *order.add_ons):
-            with contextlib.suppress(UnusableText):  # refused when it is started
-                if (name := external_id(asked.external_id)) is not None:
-                    wanted.append((customer_id, name))
+    for asked in (order.subscription, *order.add_ons):
+        with contextlib.suppress(UnusableText):  # refused when it is started
+            if (name := external_id(asked.external_id)) is not None:
+                wanted.append((customer_id, name))
     return await subscription_rows.find_subscriptions(connection, tenant.id, wanted)
 
 

@@ -3,6 +3,7 @@
 from datetime import datetime
 from decimal import Decimal
 from itertools import pairwise
+from typing import Literal
 
 from billsmith.actions.subscriptions.objects import TimelineEntryObject
 from billsmith.core.catalog.plans import PlanVersion
@@ -48,6 +49,7 @@ def _asked(change: Change, versions: Versions, at: datetime, zone: str) -> Timel
 def _by_itself(before: State, moment: Moment, versions: Versions, at: datetime) -> TimelineEntryObject | None:
     """A phase that is reached while nothing else changes, or the end of the last one."""
     state = moment.state
+    kind: Literal["phase_reached", "expired"]
     if state.status == "expired":
         kind, words = "expired", "the last phase is over"
     elif state.plan_since == before.plan_since and state.phase != before.phase and state.phase is not None:
@@ -57,7 +59,7 @@ def _by_itself(before: State, moment: Moment, versions: Versions, at: datetime) 
         return None
     return TimelineEntryObject(
         position=None,
-        kind="expired" if kind == "expired" else "phase_reached",
+        kind=kind,
         words=words,
         entitlement_at=moment.at,
         billing_on=None,

@@ -21,7 +21,7 @@ from billsmith.core.subscriptions.days import When
 from billsmith.core.subscriptions.pausing import Pause
 from billsmith.core.subscriptions.starting import NewSubscription
 from billsmith.core.subscriptions.undoing import Undoable
-from billsmith.core.text import escape_pointer
+from billsmith.core.text import pointer_under
 from billsmith.errors import Invalid
 
 _POLICIES = ("immediate", "end_of_term", "start_of_term")
@@ -265,7 +265,7 @@ def _of_new(given: AddOnToCreate | SubscriptionToCreate, at: str) -> dict[str, A
 def _prices(given: dict[str, str] | None, at: str) -> dict[str, Decimal] | None:
     if given is None:
         return None
-    return {code: decimal(text, f"{at}/prices/{escape_pointer(code)}") for code, text in given.items()}
+    return {code: decimal(text, pointer_under(f"{at}/prices", code)) for code, text in given.items()}
 
 
 def _maybe_when(text: str | None, pointer: str) -> When | None:

@@ -52,8 +52,7 @@ class Billed(msgspec.Struct, frozen=True, gc=False):
     @property
     def left_minor(self) -> int:
         """What of it was not corrected yet; never on the other side of zero."""
-        left = self.amount_minor - self.adjusted_minor - sum(one.amount_minor for one in self.given_back)
-        return max(left, 0) if self.amount_minor >= 0 else min(left, 0)
+        return left_of(self.amount_minor, self.adjusted_minor + sum(one.amount_minor for one in self.given_back))
 
 
 class Missing(msgspec.Struct, frozen=True, gc=False):
@@ -83,6 +82,12 @@ class LinesInconsistent(Invalid):
     """Lines and corrections that can't have come about."""
 
     code = "lines_inconsistent"
+
+
+def left_of(amount_minor: int, corrected_minor: int) -> int:
+    """What of a line was not corrected yet; never on the other side of zero."""
+    left = amount_minor - corrected_minor
+    return max(left, 0) if amount_minor >= 0 else min(left, 0)
 
 
 def differences(owed: Sequence[Owed], billed: Sequence[Billed], from_on: date = date.min) -> Differences:
@@ -209,7 +214,7 @@ def _kept_days(line: Billed) -> list[Period]:
 
 
 def _days(periods: Iterable[Period]) -> int:
-    return sum((period.end_on - period.start_on).days for period in periods)
+    return sum(map(days_between, periods))
 
 
 def _overlap(one: Period, other: Period) -> bool:

@@ -5,13 +5,20 @@ changed (`rework_from_on`) are the lines there compared with those that should b
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import date
-from fractions import Fraction
+from datetime import date, timedelta
 
 import msgspec
 from msgspec.structs import replace
 
-from billsmith.core.billing.differences import Billed, Missing, Owed, Superfluous, differences, last_day_paid_for
+from billsmith.core.billing.differences import (
+    Billed,
+    Missing,
+    Owed,
+    Superfluous,
+    differences,
+    last_day_paid_for,
+    left_of,
+)
 from billsmith.core.billing.entries import (
     Covered,
     Entry,
@@ -23,7 +30,7 @@ from billsmith.core.billing.entries import (
 )
 from billsmith.core.catalog.plans import Charge
 from billsmith.core.cycles.pieces import Cycle, Piece, all_pieces, next_due_on, pieces
-from billsmith.core.cycles.proration import ALL, Share
+from billsmith.core.cycles.proration import ALL, Share, days_between
 from billsmith.core.money import round_half_away
 from billsmith.core.periods import Period
 from billsmith.core.subscriptions.bill_days import bill_day_of, quantity_of, recurring, sets_customers_day, unit_price
@@ -90,13 +97,11 @@ class _Run:
     # What should exist
 
     def cycles(self) -> Iterator[tuple[Stretch, Charge, Cycle]]:
-        for stretch in self.bought.stretches:
+        bought, day = self.bought, self.customers_day or self.given_day
+        for stretch in bought.stretches:
+            bill_day = bill_day_of(stretch, bought.stretches, bought.base, day, self.subscription.currency)
             for charge in recurring(stretch):
-                day = self.customers_day or self.given_day
-                bill_day = bill_day_of(
-                    stretch, self.bought.stretches, self.bought.base, day, self.subscription.currency
-                )
-                cycle = cycle_of(stretch, charge, bill_day, self.subscription, self.bought.zone)
+                cycle = cycle_of(stretch, charge, bill_day, self.subscription, bought.zone)
                 if cycle is not None:
                     yield stretch, charge, cycle
 
@@ -137,24 +142,25 @@ class _Run:
         from_on = self.subscription.rework_from_on
         assert from_on is not None
         entries = self._fixed_again(from_on)
-        deferred: list[date] = []
+        deferred: set[date] = set()
         for code in self._codes(from_on):
             billed = [self._billed(line) for line in self.covered if line.charge == code and _has_days(line)]
             since_on = self._unbilled_from(code, from_on)
             owed = self._owed(code, since_on)
             found = differences(owed, billed, since_on)
-            now = [one for one in found.superfluous if not self._waits_for_change(one)]
-            deferred += [one.period.start_on for one in found.superfluous if self._waits_for_change(one)]
+            waiting = {one.period.start_on for one in found.superfluous if self._waits_for_change(one.period.start_on)}
+            deferred |= waiting
+            now = [one for one in found.superfluous if one.period.start_on not in waiting]
             missing = [one for one in found.missing if self._is_due(one)]
             entries += [self._missing_entry(one) for one in missing]
             entries += [self._credit_entry(one) for one in now]
             self._recharge(code, since_on, _ends_paid_for(owed, billed, now, missing))
         return entries, min(deferred, default=None)
 
-    def _waits_for_change(self, superfluous: Superfluous) -> bool:
-        """Whether a change that has not taken effect yet makes it superfluous: it may be undone until then."""
-        bounds = [on for one in self.bought.stretches for on in (one.start_on, one.end_on) if on is not None]
-        return any(self.until_on < on <= superfluous.period.start_on for on in bounds)
+    def _waits_for_change(self, superfluous_from_on: date) -> bool:
+        """Whether a change that has not taken effect yet makes days superfluous: it may be undone until then."""
+        bounds = (on for one in self.bought.stretches for on in (one.start_on, one.end_on) if on is not None)
+        return any(self.until_on < on <= superfluous_from_on for on in bounds)
 
     def _unbilled_from(self, code: str, from_on: date) -> date:
         """Days before the change that are not on lines yet, such as those of a charge in arrears, are billed too."""
@@ -180,9 +186,10 @@ class _Run:
         owed = []
         for stretch, charge, cycle in self.cycles():
             if charge.code == code:
+                looked_to = self._looked_to(charge)
                 keeps = stretch.own_bill_day is not None  # another day of its own gives nothing back
                 for piece in all_pieces(cycle, from_on):
-                    if piece.due_on > self._looked_to(charge) and not (keeps and piece.period.start_on < covered_to):
+                    if piece.due_on > looked_to and not (keeps and piece.period.start_on < covered_to):
                         break
                     owed.append(self._owed_line(stretch, charge, piece))
         return owed
@@ -243,7 +250,7 @@ class _Run:
                 continue
             if line.period_end_on is not None and line.period_end_on <= cancelled_on:
                 continue
-            left = Billed(None, Period(date.min, date.max), line.amount_minor, (), line.adjusted_minor).left_minor
+            left = left_of(line.amount_minor, line.adjusted_minor)
             charge = self._charge_of(line)
             if charge.refundable:
                 amount = left
@@ -277,7 +284,7 @@ class _Run:
         piece: Piece = missing.owed.about[2]
         share = piece.share
         if missing.period != piece.period:
-            share = Share(share.part * _days(missing.period), share.whole * _days(piece.period))
+            share = Share(share.part * days_between(missing.period), share.whole * days_between(piece.period))
             share = _shortened(share, missing.period, piece)
         return self._entry(missing.owed, missing.period, missing.amount_minor, share)
 
@@ -298,7 +305,7 @@ class _Run:
         return Entry(
             self.subscription, "proration_credit", self._charge_of(line), self.bought.versions[line.plan_version_id],
             line.phase, days.start_on, days.end_on, line.quantity, line.unit_price, superfluous.amount_minor,
-            days.start_on, None if days == whole else Share(_days(days), _days(whole)), line,
+            days.start_on, None if days == whole else Share(days_between(days), days_between(whole)), line,
         )  # fmt: skip
 
     def _fixed_credit(self, line: Covered, charge: Charge, amount_minor: int, on: date) -> Entry:
@@ -340,7 +347,7 @@ class _Run:
     def next_bill_on(self, deferred_on: date | None) -> date | None:
         """The next date on which something falls due by itself."""
         days = [] if deferred_on is None else [deferred_on]
-        days += [stretch.start_on for stretch, _ in self.fixed_from(_next_day(self.until_on), date.max)]
+        days += [stretch.start_on for stretch, _ in self.fixed_from(self.until_on + timedelta(days=1), date.max)]
         for _, _, cycle in self.cycles():
             if cycle.end_on is None or cycle.end_on > self.until_on or cycle.timing == "in_arrears":
                 next_on = next_due_on(cycle, self.until_on)
@@ -364,24 +371,16 @@ def _ends_paid_for(
                     yield min(one.period.end_on, line.period.end_on)
 
 
-def _next_day(on: date) -> date:
-    return date.fromordinal(on.toordinal() + 1)
-
-
 def _has_days(line: Covered) -> bool:
     return line.kind == "recurring" and line.period_end_on is not None
 
 
-def _days(period: Period) -> int:
-    return (period.end_on - period.start_on).days
-
-
 def _shortened(share: Share, days: Period, piece: Piece) -> Share:
     """3/30 rather than 93/930: as days of the full period, where that is the same."""
-    plain = Share(_days(days), _days(piece.full))
+    plain = Share(days_between(days), days_between(piece.full))
     if plain.fraction == share.fraction:
         return plain
-    lowest: Fraction = share.fraction
+    lowest = share.fraction
     return Share(lowest.numerator, lowest.denominator)
 
 

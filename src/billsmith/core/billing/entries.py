@@ -75,6 +75,7 @@ def exact_amount(price: Decimal, quantity: Decimal, share: Fraction, currency: s
     return Fraction(price) * Fraction(quantity) * share * scale
 
 
+@lru_cache(4096)
 def whole_amount(price: Decimal, quantity: Decimal, currency: str) -> int:
     """Price × quantity in minor units, rounded half away from zero."""
     return round_half_away(exact_amount(price, quantity, Fraction(1), currency))

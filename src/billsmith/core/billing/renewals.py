@@ -6,18 +6,16 @@
 from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
-from functools import lru_cache
-from typing import Any
 
 import msgspec
 
 from billsmith.core.billing.entries import whole_amount
-from billsmith.core.catalog.plans import ANY_CURRENCY, Charge, PlanVersion
+from billsmith.core.catalog.plans import Charge, PlanVersion
 from billsmith.core.catalog.rules import BillAlignment
 from billsmith.core.cycles.bill_days import first_bill_on
 from billsmith.core.cycles.lengths import month_day, months_of
 from billsmith.core.ids import SubscriptionId
-from billsmith.core.subscriptions.bill_days import ONE
+from billsmith.core.subscriptions.bill_days import ONE, price_of
 from billsmith.core.subscriptions.phases import phase_spans
 
 MOST_PERIODS = 1000
@@ -99,7 +97,7 @@ def renewed(one: Renewable, until_on: date, customers_day: int | None) -> Renewe
     if not found or len(found) > MOST_PERIODS:
         return None
     if len(found) > 1:
-        found.sort(key=_starts)
+        found.sort(key=lambda renewal: renewal.period_start_on)
     return Renewed(phase_no, tuple(found), charged_through, next_on)
 
 
@@ -107,9 +105,9 @@ def _renew(
     found: list[Renewal], one: Renewable, charge: Charge, through_on: date, until_on: date, months: int, day: int
 ) -> date:
     """Add every period that starts by `until_on`; where the last one ends."""
-    price = _price(one, charge)
+    price = price_of(charge, one.prices, one.currency)
     quantity = one.quantity if charge.per_unit else ONE
-    amount = _amount(price, quantity, one.currency)
+    amount = whole_amount(price, quantity, one.currency)
     while through_on <= until_on:
         end_on = month_day(through_on.year, through_on.month + months, day)
         found.append(Renewal(charge, through_on, end_on, price, quantity, amount))
@@ -132,23 +130,6 @@ def _bill_day(one: Renewable, phase_no: int, start_on: date, customers_day: int 
     if phase_no or (one.bill_alignment == "group" and one.has_base):
         return None
     return start_on.day
-
-
-def _price(one: Renewable, charge: Charge) -> Decimal:
-    own = None if one.prices is None else one.prices.get(charge.code)
-    if own is not None:
-        return own
-    price = charge.prices.get(one.currency)
-    return charge.prices[ANY_CURRENCY] if price is None else price
-
-
-def _starts(renewal: Renewal) -> Any:
-    return renewal.period_start_on
-
-
-@lru_cache(4096)
-def _amount(price: Decimal, quantity: Decimal, currency: str) -> int:
-    return whole_amount(price, quantity, currency)
 
 
 def _last_phase(plan: PlanVersion, aligned_on: date) -> tuple[int, date]:

@@ -13,11 +13,12 @@ from billsmith.core.billing.documents import Bill, bills
 from billsmith.core.billing.due import Bought, due, first_due
 from billsmith.core.billing.entries import Entry
 from billsmith.core.customers import Customer
+from billsmith.core.invoices import Direction
 from billsmith.core.subscriptions.subscription import Subscription
 from billsmith.core.tenants import TenantSettings
 
 
-class Billed(msgspec.Struct, frozen=True, gc=False):
+class CustomerBilled(msgspec.Struct, frozen=True, gc=False):
     """What one customer is to be billed, and what it is afterwards."""
 
     customer: Customer
@@ -40,7 +41,7 @@ def bill(
     settings: TenantSettings,
     until_on: date,
     others_next_on: date | None = None,
-) -> Billed:
+) -> CustomerBilled:
     """What is due by a day, as documents. Less than the tenant's minimum waits, as long as more will come.
 
     `others_next_on`: when a run next has to do with subscriptions of the customer that are not among these.
@@ -61,8 +62,8 @@ def bill(
     days = (first_due(one.subscription for one in after), others_next_on)
     next_on = min((on for on in days if on is not None), default=None)
     if _waits(made, settings, next_on):
-        return Billed(customer, (), tuple(bought), next_on)
-    return Billed(now, made, tuple(after), next_on)
+        return CustomerBilled(customer, (), tuple(bought), next_on)
+    return CustomerBilled(now, made, tuple(after), next_on)
 
 
 def _bases_first(bought: Sequence[Bought]) -> list[Bought]:
@@ -77,5 +78,10 @@ def _has_to_do(one: Bought, until_on: date) -> bool:
 
 
 def _waits(made: Sequence[Bill], settings: TenantSettings, next_on: date | None) -> bool:
-    total = sum(one.total_minor for one in made)
-    return next_on is not None and 0 < total < settings.minimum_to_bill_minor
+    """Whether all of it is too little; amounts of two currencies, or directions, don't add up to anything."""
+    totals: dict[tuple[Direction, str], int] = {}
+    for one in made:
+        kind = (one.direction, one.currency)
+        totals[kind] = totals.get(kind, 0) + one.total_minor
+    too_little = all(0 < total < settings.minimum_to_bill_minor for total in totals.values())
+    return next_on is not None and bool(totals) and too_little

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterable
 from datetime import date
 from decimal import Decimal
-from typing import TypeVar, get_args
+from typing import ParamSpec, TypeVar, get_args
 
 import msgspec
 
@@ -45,7 +45,7 @@ from billsmith.core.currencies import UnknownCurrency, minor_digits
 from billsmith.core.cycles.lengths import Length
 from billsmith.core.invoices import Direction
 from billsmith.core.taxes import Tax, checked_tax
-from billsmith.core.text import DESCRIPTION_LENGTH, NAME_LENGTH, escape_pointer, line_of_text, metadata
+from billsmith.core.text import DESCRIPTION_LENGTH, NAME_LENGTH, line_of_text, metadata, pointer_under
 from billsmith.core.time_zones import EARLIEST, LATEST
 from billsmith.errors import FieldError, Invalid
 
@@ -68,6 +68,7 @@ _BETWEEN_TWO = ("change_policy", "change_alignment")
 """Rules about a plan and the one changed to: only their cases have conditions on `to`."""
 _IN_A_PHASE = (*_BETWEEN_TWO, "cancel_policy", "bill_alignment")
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -112,16 +113,16 @@ class Notes:
         """Something is wrong there."""
         self.errors.append(FieldError(pointer, detail))
 
-    def tried(self, work: Callable[[], T], pointer: str) -> T | None:
+    def tried(self, pointer: str, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
         """What `work` gives; None after noting why it can't."""
         try:
-            return work()
+            return work(*args, **kwargs)
         except Invalid as error:
             self.errors += error.errors or (FieldError(pointer, error.detail),)
             return None
 
 
-def content_of(version: PlanVersion) -> Content:
+def _content_of(version: PlanVersion) -> Content:
     """What of a version is sold."""
     return Content(
         version.product, version.name, version.price_list, version.direction, version.phases, version.metadata
@@ -133,7 +134,7 @@ def checked(given: CatalogGiven, before: Catalog, today: date) -> Wanted:
     notes = Notes()
     for kind in ("products", "plans"):
         for code in getattr(given, kind):
-            check_code(code, _under(f"/{kind}", code), notes)
+            _check_code(code, pointer_under(f"/{kind}", code), notes)
     products = _products(given.products, before, notes)
     known = {**before.products, **products}
     plans = {
@@ -150,7 +151,7 @@ def checked(given: CatalogGiven, before: Catalog, today: date) -> Wanted:
     return Wanted(products, plans, rules)
 
 
-def check_code(code: str, pointer: str, notes: Notes) -> None:
+def _check_code(code: str, pointer: str, notes: Notes) -> None:
     """A code stands in addresses and files: letters, digits and a few signs."""
     if len(code) > LONGEST_CODE or not _CODE.fullmatch(code):
         notes.note(pointer, f"a code has up to {LONGEST_CODE} of A-Z a-z 0-9 _ . - and starts with a letter or a digit")
@@ -162,9 +163,9 @@ def check_code(code: str, pointer: str, notes: Notes) -> None:
 def _products(given: dict[str, ProductGiven], before: Catalog, notes: Notes) -> dict[str, Product]:
     products = {}
     for code, entry in given.items():
-        place = _under("/products", code)
-        name = notes.tried(lambda: line_of_text(entry.name, NAME_LENGTH, f"{place}/name"), place)  # noqa: B023
-        kept = notes.tried(lambda: metadata(entry.metadata, f"{place}/metadata"), place)  # noqa: B023
+        place = pointer_under("/products", code)
+        name = notes.tried(place, line_of_text, entry.name, NAME_LENGTH, f"{place}/name")
+        kept = notes.tried(place, metadata, entry.metadata, f"{place}/metadata")
         products[code] = Product(code, name or "", entry.kind, tuple(dict.fromkeys(entry.add_ons)), kept or {})
         if code in before.products and before.products[code].kind != entry.kind:
             notes.note(
@@ -178,7 +179,7 @@ def _products(given: dict[str, ProductGiven], before: Catalog, notes: Notes) -> 
 
 
 def _check_add_ons(product: Product, known: dict[str, Product], notes: Notes) -> None:
-    place = f"{_under('/products', product.code)}/add_ons"
+    place = f"{pointer_under('/products', product.code)}/add_ons"
     if product.add_ons and product.kind != "base":
         notes.note(place, f"only a base product has add-ons; this one is {product.kind}")
         return
@@ -195,7 +196,7 @@ def _check_add_ons(product: Product, known: dict[str, Product], notes: Notes) ->
 def _plan(
     code: str, given: PlanGiven, products: dict[str, Product], before: Catalog, today: date, notes: Notes
 ) -> WantedPlan | None:
-    place = _under("/plans", code)
+    place = pointer_under("/plans", code)
     plan = before.plans.get(code)
     missing = [name for name in ("product", "name", "phases") if getattr(given, name) is None]
     if plan is not None and len(missing) == 3 and given.retire is not None and _says_nothing_else(given):
@@ -218,7 +219,7 @@ def _plan(
 def is_new_version(content: Content, moves: Moves, moves_on: date | None, newest: PlanVersion) -> bool:
     """Whether what is given is more than the newest version there is: sold otherwise, or subscribers move."""
     moved = moves != "keep" and (moves, moves_on) != (newest.moves, newest.moves_on)
-    return moved or content != content_of(newest)
+    return moved or content != _content_of(newest)
 
 
 def _says_nothing_else(given: PlanGiven) -> bool:
@@ -230,10 +231,10 @@ def _content(given: PlanGiven, place: str, products: dict[str, Product], notes: 
     if given.product is not None and product not in products:
         notes.note(f"{place}/product", f"there is no product {product[:LONGEST_CODE]!r}")
     if given.name is not None:
-        name = notes.tried(lambda: line_of_text(name, NAME_LENGTH, f"{place}/name"), place) or ""
+        name = notes.tried(place, line_of_text, name, NAME_LENGTH, f"{place}/name") or ""
     price_list = DEFAULT_PRICE_LIST if given.price_list is None else given.price_list
-    check_code(price_list, f"{place}/price_list", notes)
-    kept = notes.tried(lambda: metadata(given.metadata or {}, f"{place}/metadata"), place)
+    _check_code(price_list, f"{place}/price_list", notes)
+    kept = notes.tried(place, metadata, given.metadata or {}, f"{place}/metadata")
     if given.phases is not None:
         _check_order(phases, f"{place}/phases", notes)
     made = tuple(_phase(phase, f"{place}/phases/{nth}", notes) for nth, phase in enumerate(phases))
@@ -306,8 +307,8 @@ def _phase(given: PhaseGiven, place: str, notes: Notes) -> Phase:
 
 
 def _charge(given: ChargeGiven, place: str, notes: Notes) -> Charge:
-    check_code(given.code, f"{place}/code", notes)
-    name = notes.tried(lambda: line_of_text(given.name, DESCRIPTION_LENGTH, f"{place}/name"), place)
+    _check_code(given.code, f"{place}/code", notes)
+    name = notes.tried(place, line_of_text, given.name, DESCRIPTION_LENGTH, f"{place}/name")
     length = _length(given.length, f"{place}/length", notes)
     _check_kind(given, place, notes)
     return Charge(
@@ -341,9 +342,9 @@ def _prices(given: dict[str, str], place: str, notes: Notes) -> dict[str, Decima
         notes.note(place, 'a price is needed, such as {"EUR": "19.90"}')
     prices: dict[str, Decimal] = {}
     for currency, text in given.items():
-        at = _under(place, currency)
+        at = pointer_under(place, currency)
         if currency != ANY_CURRENCY:
-            notes.tried(lambda: _currency(currency, at), at)  # noqa: B023
+            notes.tried(at, _check_currency, currency, at)
         if not _DECIMAL.fullmatch(text):
             notes.note(
                 at,
@@ -357,7 +358,7 @@ def _prices(given: dict[str, str], place: str, notes: Notes) -> dict[str, Decima
     return dict(sorted(prices.items()))
 
 
-def _currency(currency: str, pointer: str) -> None:
+def _check_currency(currency: str, pointer: str) -> None:
     try:
         minor_digits(currency)
     except UnknownCurrency as error:
@@ -382,7 +383,7 @@ def _tax(percent: str, inclusive: bool, place: str, notes: Notes) -> Tax | None:
     if not _DECIMAL.fullmatch(percent):
         notes.note(f"{place}/percent", 'a percentage is a decimal in a string, such as "19"')
         return None
-    return notes.tried(lambda: checked_tax(Tax(Decimal(percent), inclusive), place), place)
+    return notes.tried(place, checked_tax, Tax(Decimal(percent), inclusive), place)
 
 
 # ------------------------------------------------------------------------------------------------------------- rules
@@ -430,8 +431,4 @@ def _side(given: SideGiven, place: str, names: _Names, notes: Notes) -> Side:
 
 
 def _length(given: str | LengthGiven | None, place: str, notes: Notes) -> Length | None:
-    return None if given is None else notes.tried(lambda: length_of(given, place), place)
-
-
-def _under(pointer: str, name: str) -> str:
-    return f"{pointer}/{escape_pointer(name)}"
+    return None if given is None else notes.tried(place, length_of, given, place)

@@ -13,7 +13,7 @@ from billsmith.core.catalog.rules import Catalog, Rules
 from billsmith.core.catalog.writing import product_as_given, rules_as_given, sold_as_given
 from billsmith.core.facts import FactType
 from billsmith.core.ids import CatalogId, PlanVersionId, TenantId
-from billsmith.core.text import escape_pointer
+from billsmith.core.text import pointer_under
 from billsmith.core.time_zones import EARLIEST
 
 
@@ -207,7 +207,7 @@ def _edits(before: Any, after: Any, pointer: str) -> Iterator[Edit]:
     if isinstance(before, _PARTS) and isinstance(after, _PARTS):
         old, new = _parts(before), _parts(after)
         for name in dict.fromkeys((*old, *new)):
-            yield from _edits(old.get(name), new.get(name), f"{pointer}/{escape_pointer(name)}")
+            yield from _edits(old.get(name), new.get(name), pointer_under(pointer, name))
     else:
         yield Edit(pointer, before, after)
 

@@ -10,10 +10,12 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 import msgspec
 from msgspec import Struct
 
-from billsmith.core.catalog.plans import ChargeKind, Moves, PhaseKind, ProductKind, Timing
+from billsmith.core.catalog.plans import ChargeKind, Moves, PhaseKind, ProductKind
+from billsmith.core.cycles.lengths import Unit
+from billsmith.core.cycles.pieces import Timing
 from billsmith.core.cycles.proration import Proration
 from billsmith.core.invoices import Direction
-from billsmith.core.text import escape_pointer
+from billsmith.core.text import pointer_under
 from billsmith.errors import FieldError, Invalid
 
 T = TypeVar("T")
@@ -29,7 +31,7 @@ class LengthGiven(Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fi
     """So many days, weeks, months or years."""
 
     every: int
-    unit: Literal["day", "week", "month", "year"]
+    unit: Unit
 
 
 class PriceTaxGiven(Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -176,12 +178,12 @@ def _read_struct(shape: type[Struct], value: Any, pointer: str, errors: list[Fie
     kinds = get_type_hints(shape)
     for name, entry in value.items():
         if name in kinds:
-            fields[name] = _read(kinds[name], entry, _under(pointer, name), errors)
+            fields[name] = _read(kinds[name], entry, pointer_under(pointer, name), errors)
         else:
-            errors.append(FieldError(_under(pointer, name), f"there is no field {name[:80]!r} here"))
+            errors.append(FieldError(pointer_under(pointer, name), f"there is no field {name[:80]!r} here"))
     for field in msgspec.structs.fields(shape):
         if field.required and field.name not in value:
-            errors.append(FieldError(_under(pointer, field.name), f"the field {field.name!r} is missing"))
+            errors.append(FieldError(pointer_under(pointer, field.name), f"the field {field.name!r} is missing"))
     return shape(**fields) if len(errors) == before else None
 
 
@@ -205,7 +207,7 @@ def _read_list(shape: Any, value: Any, pointer: str, errors: list[FieldError]) -
 def _read_map(shape: Any, value: Any, pointer: str, errors: list[FieldError]) -> Any:
     if not isinstance(value, dict):
         return _wrong(value, "an object", pointer, errors)
-    return {name: _read(shape, entry, _under(pointer, name), errors) for name, entry in value.items()}
+    return {name: _read(shape, entry, pointer_under(pointer, name), errors) for name, entry in value.items()}
 
 
 def _read_date(value: Any, pointer: str, errors: list[FieldError]) -> date | None:
@@ -231,7 +233,3 @@ def _wrong(value: Any, needed: str, pointer: str, errors: list[FieldError]) -> N
     }
     said = kinds.get(type(value), lambda: repr(value)[:60])()
     errors.append(FieldError(pointer, f"{needed} is needed here, not {said}"))
-
-
-def _under(pointer: str, name: str) -> str:
-    return f"{pointer}/{escape_pointer(name)}"

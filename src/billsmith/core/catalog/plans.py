@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from billsmith.core.cycles.lengths import Length
+from billsmith.core.cycles.pieces import Timing
 from billsmith.core.cycles.proration import Proration
 from billsmith.core.ids import PlanVersionId, TenantId
 from billsmith.core.invoices import Direction
@@ -15,7 +16,6 @@ from billsmith.core.taxes import Tax
 ProductKind = Literal["base", "add_on", "standalone"]
 PhaseKind = Literal["trial", "discount", "fixed_term", "evergreen"]
 ChargeKind = Literal["fixed", "recurring"]
-Timing = Literal["in_advance", "in_arrears"]
 Moves = Literal["keep", "at_date", "at_renewal"]
 
 DEFAULT_PRICE_LIST = "default"

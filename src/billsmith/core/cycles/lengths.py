@@ -11,8 +11,10 @@ from billsmith.errors import Invalid
 
 Unit = Literal["day", "week", "month", "year"]
 
-LONGEST = {"day": 3660, "week": 520, "month": 120, "year": 10}
+LONGEST: dict[Unit, int] = {"day": 3660, "week": 520, "month": 120, "year": 10}
 """The most of each unit that one period may have."""
+_MONTHS: dict[Unit, int] = {"month": 1, "year": 12}
+_DAYS: dict[Unit, int] = {"day": 1, "week": 7}
 
 
 class Length(msgspec.Struct, frozen=True, gc=False):
@@ -58,12 +60,12 @@ def checked_length(length: Length, pointer: str = "") -> Length:
 
 def months_of(length: Length) -> int:
     """How many months it has; 0 where it is counted in days."""
-    return {"month": 1, "year": 12}.get(length.unit, 0) * length.every
+    return _MONTHS.get(length.unit, 0) * length.every
 
 
 def days_of(length: Length) -> int:
     """How many days it has; 0 where it is counted in months."""
-    return {"day": 1, "week": 7}.get(length.unit, 0) * length.every
+    return _DAYS.get(length.unit, 0) * length.every
 
 
 def later(on: date, length: Length, times: int = 1) -> date:

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from billsmith.core.ids import GatewayAccountId, TenantId
 from billsmith.core.payments.methods import GatewayAccount, GatewayAccountUnusable
-from billsmith.core.text import NAME_LENGTH, escape_pointer, line_of_text, metadata
+from billsmith.core.text import NAME_LENGTH, line_of_text, metadata, pointer_under
 from billsmith.errors import Conflict, Invalid
 
 MOST_CREDENTIALS = 20
@@ -115,7 +115,7 @@ def checked_credentials(given: dict[str, str]) -> dict[str, str]:
         line_of_text(name, LONGEST_CREDENTIAL_NAME, "/credentials")
         if not secret or len(secret) > LONGEST_CREDENTIAL or "\x00" in secret:
             raise CredentialsInvalid(
-                f"a credential has 1 to {LONGEST_CREDENTIAL} characters", pointer=f"/credentials/{escape_pointer(name)}"
+                f"a credential has 1 to {LONGEST_CREDENTIAL} characters", pointer=pointer_under("/credentials", name)
             )
     return given
 

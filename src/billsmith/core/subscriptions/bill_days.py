@@ -1,6 +1,6 @@
 """Whose bill cycle day a stretch follows, and what its charges cost. Rule: docs/rules/periods.md"""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 
 from billsmith.core.catalog.plans import ANY_CURRENCY, Charge
@@ -46,8 +46,13 @@ def recurring(stretch: Stretch) -> Iterator[Charge]:
 
 
 def unit_price(stretch: Stretch, charge: Charge, currency: str) -> Decimal:
-    """What one of a charge costs there: the subscription's own price, or the plan's in its currency."""
-    own = None if stretch.prices is None else stretch.prices.get(charge.code)
+    """What one of a charge costs there."""
+    return price_of(charge, stretch.prices, currency)
+
+
+def price_of(charge: Charge, prices: Mapping[str, Decimal] | None, currency: str) -> Decimal:
+    """What one of a charge costs: by prices of the subscription's own, if they name it, or the plan's in a currency."""
+    own = None if prices is None else prices.get(charge.code)
     if own is not None:
         return own
     price = charge.prices.get(currency)

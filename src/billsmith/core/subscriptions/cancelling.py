@@ -14,7 +14,7 @@ from billsmith.core.catalog.rules import cancel_policy, traits
 from billsmith.core.facts import FactType
 from billsmith.core.ids import SubscriptionId, show_id
 from billsmith.core.subscriptions.days import Effect, When, billing_on, entitlement_at
-from billsmith.core.subscriptions.group import Altered, Group, SubscriptionOver, begun, changed, member_of
+from billsmith.core.subscriptions.group import Altered, Group, SubscriptionOver, begun, changed, is_pending, member_of
 from billsmith.core.subscriptions.stretches import ends_on
 from billsmith.core.subscriptions.subscription import Change
 from billsmith.core.subscriptions.term import term_starts_on
@@ -86,10 +86,16 @@ def ended_by(timeline: Timeline) -> tuple[Change, ...]:
     return tuple(change for change in live(timeline) if change.kind in ENDINGS)
 
 
+def cancelled_on(timeline: Timeline) -> date | None:
+    """The first day that is no longer billed because it was cancelled; None: it was not."""
+    days = [change.billing_on for change in live(timeline) if change.kind == "cancelled"]
+    return min((on for on in days if on is not None), default=None)
+
+
 def _ended(altered: Altered, subscription_id: SubscriptionId, at: Effect) -> Altered:
     group = altered.group
     timeline = member_of(group, subscription_id)
-    pending = frozenset(change.position for change in ended_by(timeline) if _is_pending(group, change))
+    pending = frozenset(change.position for change in ended_by(timeline) if is_pending(group, change))
     return _added(altered, timeline, at, pending)
 
 
@@ -100,13 +106,6 @@ def _added(altered: Altered, timeline: Timeline, at: Effect, undo: frozenset[int
     change = Change(0, "cancelled", None if over else at.entitlement_at, at.billing_on)
     otherwise: FactType = "subscription.updated" if over else "subscription.cancel_scheduled"
     return changed(altered, row.id, change, otherwise=otherwise, undo=undo)
-
-
-def _is_pending(group: Group, change: Change) -> bool:
-    return not (
-        (change.entitlement_at is not None and change.entitlement_at <= group.at)
-        or (change.billing_on is not None and change.billing_on <= group.today)
-    )
 
 
 def _refunded_on(group: Group, timeline: Timeline, on: date, refund: Refund) -> date:

@@ -92,7 +92,7 @@ def plan_changed(group: Group, subscription_id: SubscriptionId, asked: PlanChang
     of, to = traits(now_on, row.product_kind), traits(version, kind)
     phase = _phase_kind(group, timeline, group.today)
     alignment = asked.alignment or change_alignment(group.catalog.rules, of, to, phase)
-    aligned_on = aligned(altered.group, timeline, version, alignment, at.billing_on)
+    aligned_on = _aligned(altered.group, timeline, version, alignment, at.billing_on)
     check_phases(version, aligned_on, at.billing_on)
     reached = phase_on(version, aligned_on, at.billing_on)
     first_kind = reached.phase.kind if reached else None
@@ -181,7 +181,7 @@ def bill_day_changed(group: Group, subscription_id: SubscriptionId, day: int, fr
     return altered
 
 
-def aligned(group: Group, timeline: Timeline, version: PlanVersion, alignment: PhaseAlignment, on: date) -> date:
+def _aligned(group: Group, timeline: Timeline, version: PlanVersion, alignment: PhaseAlignment, on: date) -> date:
     """The day from which the phases of a plan that is changed to on a day are counted."""
     match alignment:
         case "start_of_group":
@@ -209,7 +209,7 @@ def _put(
         raise ChangeAfterEnd(f"it ends on {end_on}; nothing can change on {change.billing_on}")
     if version is not None:
         altered = replace(altered, group=replace(group, versions={**group.versions, version.id: version}))
-    undo, kept = superseded(group, timeline, change)
+    undo, kept = _superseded(group, timeline, change)
     scheduled: FactType = "subscription.change_scheduled"
     otherwise: FactType = "subscription.updated" if change.kind == "bill_day_changed" else scheduled
     return changed(altered, subscription_id, *kept, change, otherwise=otherwise, undo=undo)
@@ -221,7 +221,7 @@ def _takes_over(timeline: Timeline, change: Change, end_on: date) -> bool:
     return change.kind == "plan_changed" and change.billing_on == end_on and end_on not in asked
 
 
-def superseded(group: Group, timeline: Timeline, change: Change) -> tuple[frozenset[int], tuple[Change, ...]]:
+def _superseded(group: Group, timeline: Timeline, change: Change) -> tuple[frozenset[int], tuple[Change, ...]]:
     """Which pending changes of a kind a new one takes the place of, and what of them has taken effect and stays.
 
     Of one that has taken effect on one side only, that side is kept as a change of its own.

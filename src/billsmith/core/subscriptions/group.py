@@ -109,6 +109,13 @@ def member_of(group: Group, subscription_id: SubscriptionId) -> Timeline:
     raise SubscriptionNotThere(f"there is no subscription {show_id('subscription', subscription_id)}")
 
 
+def is_pending(group: Group, change: Change) -> bool:
+    """Whether it has taken effect on neither side."""
+    return (change.entitlement_at is None or change.entitlement_at > group.at) and (
+        change.billing_on is None or change.billing_on > group.today
+    )
+
+
 def not_over(timeline: Timeline) -> None:
     """Raises SubscriptionOver once it may no longer be used."""
     row = timeline.subscription

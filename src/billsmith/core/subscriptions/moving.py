@@ -57,7 +57,7 @@ def transferred(group: Group, asked: Transfer) -> Transferred:
         if member.subscription.status in OVER:
             continue
         from_on = _billed_here_from(left.group, member, asked.give_back)
-        arrived = _arrived(arrived, left.group, member, asked, from_on)
+        arrived = _arrived(arrived, member, asked, from_on)
         left = changed(
             left,
             member.subscription.id,
@@ -74,7 +74,7 @@ def _billed_here_from(group: Group, member: Timeline, give_back: bool) -> date:
     return max(row.starts_on, group.today, through_on or group.today)
 
 
-def _arrived(arrived: Altered, before: Group, member: Timeline, asked: Transfer, from_on: date) -> Altered:
+def _arrived(arrived: Altered, member: Timeline, asked: Transfer, from_on: date) -> Altered:
     """The same timeline, used from now on and billed from a day on; the days before count as billed elsewhere."""
     old = member.subscription
     row = replace(

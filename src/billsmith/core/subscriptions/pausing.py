@@ -13,9 +13,9 @@ from billsmith.core.facts import FactType
 from billsmith.core.ids import SubscriptionId
 from billsmith.core.subscriptions.days import day_in_range, start_of
 from billsmith.core.subscriptions.group import Altered, Group, SubscriptionOver, begun, changed, member_of
-from billsmith.core.subscriptions.stretches import ends_on
+from billsmith.core.subscriptions.stretches import billing_changes, ends_on
 from billsmith.core.subscriptions.subscription import Change
-from billsmith.core.subscriptions.timeline import OVER, Timeline, live
+from billsmith.core.subscriptions.timeline import OVER, Timeline, entitlement_changes
 from billsmith.errors import Conflict, Invalid
 
 
@@ -102,22 +102,13 @@ def _change(
     return Change(0, kind, entitlement_at, billing_on)
 
 
-def _used_until(timeline: Timeline, at: datetime) -> Iterable[Change]:
-    dated = [
-        (change.entitlement_at, change.position, change)
-        for change in live(timeline)
-        if change.entitlement_at is not None and change.entitlement_at <= at
-    ]
-    return [change for _, _, change in sorted(dated, key=lambda entry: entry[:2])]
+def _used_until(timeline: Timeline, at: datetime) -> list[Change]:
+    changes = entitlement_changes(timeline)
+    return [change for change in changes if change.entitlement_at is not None and change.entitlement_at <= at]
 
 
-def _billed_until(timeline: Timeline, on: date) -> Iterable[Change]:
-    dated = [
-        (change.billing_on, change.position, change)
-        for change in live(timeline)
-        if change.billing_on is not None and change.billing_on <= on
-    ]
-    return [change for _, _, change in sorted(dated, key=lambda entry: entry[:2])]
+def _billed_until(timeline: Timeline, on: date) -> list[Change]:
+    return [change for from_on, change in billing_changes(timeline) if from_on <= on]
 
 
 def _is_paused(changes: Iterable[Change]) -> bool:

@@ -21,6 +21,7 @@ from billsmith.core.catalog.rules import (
 from billsmith.core.customers import Customer, not_deleted, today_of
 from billsmith.core.cycles.lengths import later
 from billsmith.core.ids import GroupId, SubscriptionId
+from billsmith.core.subscriptions.bill_days import ONE
 from billsmith.core.subscriptions.days import day_in_range
 from billsmith.core.subscriptions.group import Altered, Group, begun, not_over
 from billsmith.core.subscriptions.phases import last_phase_ends_on, phase_spans
@@ -39,7 +40,6 @@ from billsmith.errors import Conflict, FieldError, Invalid, NotFound
 
 MOST_QUANTITY = Decimal(10) ** 12
 MOST_PERIODS = 1200
-ONE = Decimal(1)
 
 
 class PlanNotThere(NotFound):
@@ -142,7 +142,7 @@ def created(
     check_numbers(asked.quantity, asked.bill_cycle_day)
     altered = Altered(Group(customer, (), {}, catalog, at)) if base is None else begun(base)
     kind = catalog.products[version.product].kind
-    check_place(version, catalog, altered.group, starts_on)
+    _check_place(version, catalog, altered.group, starts_on)
     sold = traits(version, kind)
     aligned_on = starts_on
     if kind == "add_on" and (alignment or create_alignment(catalog.rules, sold)) == "start_of_group":
@@ -280,7 +280,7 @@ def check_numbers(quantity: Decimal | None, bill_cycle_day: int | None = None) -
         raise SubscriptionFieldInvalid("a bill cycle day is 1 to 31", pointer="/bill_cycle_day")
 
 
-def check_place(version: PlanVersion, catalog: Catalog, group: Group, starts_on: date) -> None:
+def _check_place(version: PlanVersion, catalog: Catalog, group: Group, starts_on: date) -> None:
     """Raises AddOnNotAvailable, SubscriptionOver, SubscriptionPaused where the plan's product can't be started."""
     product = catalog.products[version.product]
     if not group.members:

@@ -97,16 +97,18 @@ def ends_on(timeline: Timeline, versions: Versions) -> date | None:
     return end
 
 
-def billing_terms_on(timeline: Timeline, versions: Versions, on: date) -> Stretch | None:
-    """The stretch that holds a day, if it is billed."""
-    return next((stretch for stretch in stretches(timeline, versions, from_on=on) if stretch.start_on <= on), None)
+def billing_changes(timeline: Timeline) -> list[tuple[date, Change]]:
+    """The live changes that billing knows, each with its day: by day, then position. None is before the start."""
+    starts_on = timeline.subscription.starts_on
+    dated = [(max(change.billing_on, starts_on), change) for change in live(timeline) if change.billing_on is not None]
+    return sorted(dated, key=lambda entry: (entry[0], entry[1].position))
 
 
 def _spans(timeline: Timeline, versions: Versions) -> Iterator[_Span]:
     """Days of the same terms in a row, paused ones among them, up to the end."""
     terms: _Terms | None = None
     starts_on = date.min
-    for on, same_day in groupby(_billing_changes(timeline), key=lambda dated: dated[0]):
+    for on, same_day in groupby(billing_changes(timeline), key=lambda dated: dated[0]):
         changes = [change for _, change in same_day]
         over_on = last_phase_ends_on(versions[terms.plan_version_id], terms.aligned_on) if terms else None
         if terms and over_on is not None and over_on < on:
@@ -123,13 +125,6 @@ def _spans(timeline: Timeline, versions: Versions) -> Iterator[_Span]:
         over_on = last_phase_ends_on(versions[terms.plan_version_id], terms.aligned_on)
         if over_on is None or starts_on < over_on:
             yield _Span(starts_on, over_on, terms)
-
-
-def _billing_changes(timeline: Timeline) -> list[tuple[date, Change]]:
-    """The live changes that billing knows, each with its day: by day, then position. None is before the start."""
-    starts_on = timeline.subscription.starts_on
-    dated = [(max(change.billing_on, starts_on), change) for change in live(timeline) if change.billing_on is not None]
-    return sorted(dated, key=lambda entry: (entry[0], entry[1].position))
 
 
 def _after(before: _Terms | None, changes: list[Change], on: date, versions: Versions) -> _Terms:

@@ -3,7 +3,7 @@
 Rule: docs/rules/phases.md, docs/rules/change-and-cancel.md, docs/rules/pause.md
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from itertools import groupby
@@ -59,9 +59,26 @@ class Moment(msgspec.Struct, frozen=True, gc=False):
     state: State
 
 
+def versions_named(timelines: Iterable[Timeline]) -> set[PlanVersionId]:
+    """Every plan version that timelines name."""
+    named: set[PlanVersionId] = set()
+    for timeline in timelines:
+        named.add(timeline.subscription.plan_version_id)
+        named.update(change.plan_version_id for change in timeline.changes if change.plan_version_id is not None)
+    return named
+
+
 def live(timeline: Timeline) -> tuple[Change, ...]:
     """The changes that were not undone."""
     return tuple(change for change in timeline.changes if change.undone_at is None)
+
+
+def entitlement_changes(timeline: Timeline) -> list[Change]:
+    """The live changes that use knows, in the order in which they take effect."""
+    return sorted(
+        (change for change in live(timeline) if change.entitlement_at is not None),
+        key=lambda change: (change.entitlement_at, change.position),
+    )
 
 
 def moments(timeline: Timeline, versions: Versions, zone: str) -> tuple[Moment, ...]:
@@ -70,7 +87,7 @@ def moments(timeline: Timeline, versions: Versions, zone: str) -> tuple[Moment, 
     walk = _before_start(timeline)
     dated = [
         (at, list(together))
-        for at, together in groupby(_entitlement_changes(timeline), key=lambda change: change.entitlement_at)
+        for at, together in groupby(entitlement_changes(timeline), key=lambda change: change.entitlement_at)
     ]
     for index, (at, changes) in enumerate(dated):
         assert at is not None
@@ -181,13 +198,6 @@ def _before_start(timeline: Timeline) -> _Walk:
     assert created.aligned_on is not None
     assert created.quantity is not None
     return _Walk(created.plan_version_id, created.aligned_on, created.position, created.quantity)
-
-
-def _entitlement_changes(timeline: Timeline) -> list[Change]:
-    return sorted(
-        (change for change in live(timeline) if change.entitlement_at is not None),
-        key=lambda change: (change.entitlement_at, change.position),
-    )
 
 
 def _walked(walk: _Walk, change: Change) -> _Walk:

@@ -6,7 +6,7 @@ Rule: docs/rules/change-and-cancel.md
 from typing import Literal
 
 from billsmith.core.ids import SubscriptionId
-from billsmith.core.subscriptions.group import Altered, Group, begun, changed, member_of
+from billsmith.core.subscriptions.group import Altered, Group, begun, changed, is_pending, member_of
 from billsmith.core.subscriptions.subscription import Change, ChangeKind
 from billsmith.core.subscriptions.timeline import Timeline, live
 from billsmith.errors import Conflict
@@ -62,13 +62,8 @@ def _taken_back(altered: Altered, timeline: Timeline, gone: list[Change]) -> Alt
 
 
 def _pending(group: Group, timeline: Timeline) -> list[Change]:
-    """Entries that have taken effect on neither side; the first, its creation, is none that can be taken back."""
-    return [
-        change
-        for change in live(timeline)[1:]
-        if (change.entitlement_at is None or change.entitlement_at > group.at)
-        and (change.billing_on is None or change.billing_on > group.today)
-    ]
+    """Entries that are pending; the first, its creation, is none that can be taken back."""
+    return [change for change in live(timeline)[1:] if is_pending(group, change)]
 
 
 def _came_with(change: Change, gone: list[Change], member: Timeline) -> bool:
