@@ -354,12 +354,20 @@ def _groups_have_one_base_of_one_customer(rows: Rows) -> Iterator[str]:
 def _what_is_over_waits_for_nothing(rows: Rows) -> Iterator[str]:
     """What is cancelled or expired changes no more by itself, and nothing of a deleted customer's is billed or used."""
     deleted = {row["id"] for row in rows.customers if row["deleted_at"]}
+    billing = {row["subscription_id"]: row for row in rows.subscription_billing}
     for row in rows.subscriptions:
         over = row["status"] in ("cancelled", "expired")
         if over and row["next_change_at"] is not None:
             yield f"subscription {row['id']} is {row['status']} and changes at {row['next_change_at']}"
-        if row["customer_id"] in deleted and not (over and row["next_bill_on"] is row["rework_from_on"] is None):
+        of_runs = billing.get(row["id"])
+        waits = of_runs is not None and not (of_runs["next_bill_on"] is of_runs["rework_from_on"] is None)
+        if row["customer_id"] in deleted and (waits or not over):
             yield f"subscription {row['id']} is {row['status']}, its customer deleted"
+
+
+def _how_far_runs_have_come_is_known(rows: Rows) -> Iterator[str]:
+    known = {row["subscription_id"] for row in rows.subscription_billing}
+    yield from (f"subscription {row['id']} has no billing" for row in rows.subscriptions if row["id"] not in known)
 
 
 # ------------------------------------------------------------------------------------------------------------ tenants
@@ -373,6 +381,7 @@ def _nothing_crosses_tenants(rows: Rows) -> Iterator[str]:
     credits_ = {row["id"]: row for row in rows.credits}
     payments = {row["id"]: row for row in rows.payments}
     causes = {row["id"]: row for row in rows.causes}
+    subscriptions = {row["id"]: row for row in rows.subscriptions}
     owned = {
         "invoice": (rows.invoices, {"customer_id": customers}),
         "line": (rows.invoice_lines, {"invoice_id": invoices}),
@@ -392,7 +401,8 @@ def _nothing_crosses_tenants(rows: Rows) -> Iterator[str]:
         "event": (rows.events, {"customer_id": customers, "cause_id": causes}),
         "customer": (rows.customers, {"parent_id": customers}),
         "subscription": (rows.subscriptions, {"customer_id": customers}),
-        "change": (rows.subscription_changes, {"subscription_id": {row["id"]: row for row in rows.subscriptions}}),
+        "billing": (rows.subscription_billing, {"subscription_id": subscriptions}),
+        "change": (rows.subscription_changes, {"subscription_id": subscriptions}),
         "transfer": (
             rows.transfers,
             {"customer_id": customers, "invoice_id": invoices, "credit_id": credits_, "cause_id": causes},
@@ -427,7 +437,7 @@ def _rows_live_in_their_shard(rows: Rows) -> Iterator[str]:
         ],
         "customer_id": [*rows.customer_balances, *rows.transfers, *rows.invoices, *rows.credits, *rows.subscriptions],
         "group_id": rows.subscriptions,
-        "subscription_id": rows.subscription_changes,
+        "subscription_id": [*rows.subscription_changes, *rows.subscription_billing],
         "invoice_id": rows.invoice_lines,
         "event_id": rows.event_numbers,
     }
@@ -466,6 +476,7 @@ INVARIANTS: dict[str, Invariant] = {
     "timelines begin with their creation": _timelines_begin_with_their_creation,
     "groups have one base of one customer": _groups_have_one_base_of_one_customer,
     "what is over waits for nothing": _what_is_over_waits_for_nothing,
+    "how far runs have come is known": _how_far_runs_have_come_is_known,
     "nothing crosses tenants": _nothing_crosses_tenants,
     "rows live in their shard": _rows_live_in_their_shard,
 }

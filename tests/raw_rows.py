@@ -153,6 +153,7 @@ class Rows:
     api_keys: list[Row]
     catalogs: list[Row]
     subscriptions: list[Row]
+    subscription_billing: list[Row]
     subscription_changes: list[Row]
     tenants: list[Row]
 

@@ -19,6 +19,10 @@ def _row(what: str) -> str:
     return f"UPDATE subscriptions SET {what} WHERE id = '{{v}}'"
 
 
+def _billing(what: str) -> str:
+    return f"UPDATE subscription_billing SET {what} WHERE subscription_id = '{{v}}'"
+
+
 def _entry(what: str) -> str:
     return f"UPDATE subscription_changes SET {what} WHERE subscription_id = '{{v}}' AND position = 1"
 
@@ -43,7 +47,11 @@ SUBSCRIPTIONS = [
     Planted("subscription_timelines", "starts_on", _BASE, _row("starts_on = starts_on + 1"), "", _TIMELINES),
     Planted("change_parents", "subscription_id", _ADD_ON, "DELETE FROM subscriptions WHERE id = '{v}'", "", _CROSSES),
     Planted("over_subscriptions", "next_change_at", _GONE, _row("next_change_at = '2026-04-01'"), "", _OVER),
-    Planted("over_subscriptions", "next_bill_on", _GONE, _row("next_bill_on = '2026-04-01'"), "", _OVER),
+    Planted("over_subscriptions", "next_bill_on", _GONE, _billing("next_bill_on = '2026-04-01'"), "", _OVER),
+    Planted("subscription_billing", "subscription_id", _BASE,
+            "DELETE FROM subscription_billing WHERE subscription_id = '{v}'", "", "how far runs have come is known"),
+    Planted("subscription_billing", "subscription_id", _BASE, _billing(f"tenant_id = {SECOND}"), "", _CROSSES),
+    Planted("subscription_billing", "customer_id", _BASE, _billing(f"customer_id = '{NOBODY}'"), "", _CROSSES),
     Planted("coverage_lines", "line_no", _COVERED, _line("invoice_lines", "subscription_id = NULL")),
     Planted("coverage_lines", "line_no", "SELECT 'line 77 of invoice ' || corrects_invoice_id FROM give_backs LIMIT 1",
             "UPDATE coverage SET line_no = 77 WHERE 'line 77 of invoice ' || invoice_id = '{v}'", "coverage.line_no"),

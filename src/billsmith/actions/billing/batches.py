@@ -32,6 +32,7 @@ from billsmith.store.pool import Connection
 from billsmith.store.selling import catalog as catalog_rows
 from billsmith.store.selling import coverage as coverage_rows
 from billsmith.store.selling import runs as run_rows
+from billsmith.store.selling import subscriptions as subscription_rows
 from billsmith.store.selling.runs import Claimed
 
 PLATES_KEPT = 2_000
@@ -135,7 +136,7 @@ async def _rows_of(
     """What of each is due by its day, bases first."""
     records = await run_rows.renewable_rows(connection, tenant_id, days)
     versions = await catalog_rows.get_versions(
-        connection, tenant_id, {record["first_version_id"] for record in records}
+        connection, tenant_id, {record["plan_version_id"] for record in records if not record["changed"]}
     )
     found: dict[CustomerId, list[_Row]] = {}
     for record in records:
@@ -149,13 +150,13 @@ async def _rows_of(
 def _row(record: Any, versions: dict[PlanVersionId, PlanVersion]) -> _Row:
     (
         _, id_, group_id, kind, currency, starts_on, billed_through_on, charged_through, rework_from_on,
-        next_bill_on, first_version_id, billing_on, aligned_on, alignment, quantity, prices, own_day, changed,
+        next_bill_on, plan_version_id, billing_on, aligned_on, alignment, quantity, prices, own_day, changed,
         others_next_on,
     ) = record  # fmt: skip
     renewable = None
     if not changed and rework_from_on is None and next_bill_on is not None and billing_on is not None:
         renewable = Renewable(
-            id_, versions[first_version_id], currency, quantity, run_rows.price_table(prices),
+            id_, versions[plan_version_id], currency, quantity, run_rows.price_table(prices),
             max(billing_on, starts_on), aligned_on, alignment, own_day, kind == "add_on", billed_through_on,
             {code: _day(text) for code, text in charged_through.items()}, next_bill_on,
         )  # fmt: skip
@@ -271,10 +272,14 @@ async def _print(
         await copy_packed(connection, table, TABLES[table], rows)
     await run_rows.copy_outbox(connection, tenant.id, outbox)
     await _move_balances(connection, tenant.id, printing)
-    await run_rows.renew_subscriptions(
+    await subscription_rows.move_billing(
         connection,
         tenant.id,
-        [(id_, found.charged_through, found.next_bill_on) for one in printing for id_, found in one.subscriptions],
+        [
+            (id_, found.charged_through, None, found.next_bill_on)
+            for one in printing
+            for id_, found in one.subscriptions
+        ],
     )
     midnight = lru_cache(None)(local_midnight)
     next_at: dict[CustomerId, datetime | None] = {

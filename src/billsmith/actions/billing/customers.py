@@ -90,8 +90,8 @@ async def bill_in(
         next_at[id_] = None
     saved = await save(connection, context, cause, standings, made.decisions, made.lines)
     await coverage_rows.insert_covered(connection, made.covered)
-    rows = [now.subscription for before, now in changed if now.subscription != before.subscription]
-    await subscription_rows.update_subscriptions(connection, tenant_id, rows)
+    moved = [now.subscription for before, now in changed if now.subscription != before.subscription]
+    await subscription_rows.move_billing(connection, tenant_id, [subscription_rows.billing_of(one) for one in moved])
     await _save_customers(connection, context, cause, customers_changed)
     await coverage_rows.bill_customers_next(connection, tenant_id, next_at)
     return list(documents_of(saved, standing_now, made.lines).values()), standing_now

@@ -46,7 +46,7 @@ class Change(msgspec.Struct, frozen=True, gc=False):
 
 
 class Subscription(msgspec.Struct, frozen=True, gc=False):
-    """A customer on a plan. The fields stand in the order of the table's columns; its timeline is kept apart."""
+    """A customer on a plan. Its timeline is kept apart."""
 
     id: SubscriptionId
     tenant_id: TenantId

@@ -61,9 +61,6 @@ CREATE TABLE subscriptions (
     starts_on date NOT NULL,
     ends_on date,
     billed_through_on date,
-    charged_through jsonb NOT NULL,
-    rework_from_on date,
-    next_bill_on date,
     next_change_at timestamptz,
     metadata jsonb NOT NULL,
     tags text[] NOT NULL,
@@ -72,15 +69,26 @@ CREATE TABLE subscriptions (
     created_at timestamptz NOT NULL,
     PRIMARY KEY (shard, id),
     FOREIGN KEY (shard, customer_id) REFERENCES customers (shard, id)
-) WITH (fillfactor = 80);
+);
 CREATE INDEX subscriptions_list ON subscriptions (tenant_id, id DESC);
 CREATE INDEX subscriptions_of_customer ON subscriptions (shard, customer_id, id DESC);
-CREATE INDEX subscriptions_bill_due ON subscriptions (shard, customer_id, next_bill_on) WHERE next_bill_on IS NOT NULL;
 CREATE INDEX subscriptions_of_group ON subscriptions (shard, group_id);
 CREATE INDEX subscriptions_of_version ON subscriptions (tenant_id, plan_version_id, id);
 CREATE UNIQUE INDEX subscriptions_external_id ON subscriptions (shard, customer_id, external_id) WHERE external_id IS NOT NULL;
 CREATE INDEX subscriptions_labels ON subscriptions USING gin (labels) WHERE labels <> '{}';
 CREATE INDEX subscriptions_change_due ON subscriptions (next_change_at) WHERE next_change_at IS NOT NULL;
+
+CREATE TABLE subscription_billing (
+    shard smallint NOT NULL,
+    subscription_id uuid NOT NULL,
+    tenant_id uuid NOT NULL,
+    customer_id uuid NOT NULL,
+    charged_through jsonb NOT NULL,
+    rework_from_on date,
+    next_bill_on date,
+    PRIMARY KEY (shard, subscription_id)
+) WITH (fillfactor = 80);
+CREATE INDEX subscription_billing_due ON subscription_billing (shard, customer_id, next_bill_on) WHERE next_bill_on IS NOT NULL;
 
 CREATE TABLE subscription_changes (
     shard smallint NOT NULL,
@@ -157,7 +165,7 @@ CREATE INDEX invoices_finalise_due ON invoices (finalise_at) WHERE finalise_at I
 ALTER TABLE operations DROP CONSTRAINT operations_kind_check;
 ALTER TABLE operations ADD CONSTRAINT operations_kind_check CHECK (kind IN ('invoice_import', 'bulk_refund', 'catalogue_move', 'catalogue_cancel'));
 
-GRANT SELECT, INSERT, UPDATE, DELETE ON catalogs, products, plans, plan_versions, subscriptions, subscription_changes, coverage, give_backs TO billsmith_program;
+GRANT SELECT, INSERT, UPDATE, DELETE ON catalogs, products, plans, plan_versions, subscriptions, subscription_billing, subscription_changes, coverage, give_backs TO billsmith_program;
 REVOKE UPDATE, DELETE ON plan_versions FROM billsmith_program;
 
 -- What a run moves stays on its page.

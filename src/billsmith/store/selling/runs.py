@@ -9,7 +9,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from billsmith.core.ids import CustomerId, SnapshotId, SubscriptionId, TenantId, shard_of
+from billsmith.core.ids import CustomerId, SnapshotId, TenantId
 from billsmith.store.customers import split_ids
 from billsmith.store.packing import copy_packed, packed_ids, packed_row
 from billsmith.store.pool import Connection, Pool
@@ -61,20 +61,11 @@ async def claim_these(
 async def renewable_rows(
     connection: Connection, tenant_id: TenantId, days: Mapping[CustomerId, date]
 ) -> list[asyncpg.Record]:
-    """The subscriptions that are due by a day of each of these customers, with their creation."""
+    """The subscriptions that are due by a day of each of these customers, with the last entry of each timeline."""
     shards, ids = split_ids(days)
     until = [days[CustomerId(id_)] for id_ in ids]
     rows: list[asyncpg.Record] = await connection.fetch(_SQL["renewable_subscriptions"], tenant_id, shards, ids, until)
     return rows
-
-
-async def renew_subscriptions(
-    connection: Connection, tenant_id: TenantId, renewed: Sequence[tuple[SubscriptionId, dict[str, date], date]]
-) -> None:
-    """Store up to where subscriptions are on lines, and when they next are. Under their customers' locks."""
-    ids = [one[0] for one in renewed]
-    columns = ([shard_of(id_) for id_ in ids], ids, [one[1] for one in renewed], [one[2] for one in renewed])
-    await connection.execute(_SQL["renew_subscriptions"], tenant_id, *columns)
 
 
 async def copy_outbox(connection: Connection, tenant_id: TenantId, events: dict[int, list[bytes]]) -> None:

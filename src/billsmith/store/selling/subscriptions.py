@@ -17,13 +17,19 @@ from billsmith.store.queries import load
 
 _SQL = load("subscriptions")
 _FIELDS = Subscription.__struct_fields__
-_COLUMNS = ("shard", "labels", *_FIELDS)
+_BILLING = ("charged_through", "rework_from_on", "next_bill_on")
+"""How far runs have come: what every renewal moves, in a narrow table of its own."""
+_FIXED = tuple(name for name in _FIELDS if name not in _BILLING)
+_COLUMNS = ("shard", "labels", *_FIXED)
+_BILLING_COLUMNS = ("shard", "subscription_id", "tenant_id", "customer_id", *_BILLING)
 _CHANGE_COLUMNS = ("shard", "tenant_id", "subscription_id", *Change.__struct_fields__)
 _MOVING = (
-    "status", "plan_version_id", "phase", "quantity", "starts_on", "ends_on", "charged_through", "rework_from_on",
-    "next_bill_on", "next_change_at", "version",
+    "status", "plan_version_id", "phase", "quantity", "starts_on", "ends_on", "next_change_at", "version",
 )  # fmt: skip
-"""What runs and verbs move; the rest is fixed at creation, or a label."""
+"""What verbs move besides; the rest is fixed at creation, or a label."""
+
+Billing = tuple[SubscriptionId, dict[str, date], date | None, date | None]
+"""A subscription with `charged_through`, `rework_from_on` and `next_bill_on`."""
 
 Dated = tuple[SubscriptionId, Change]
 """An entry with the timeline that it belongs to."""
@@ -34,10 +40,14 @@ async def insert_subscriptions(connection: Connection, subscriptions: Sequence[S
     if not subscriptions:
         return
     records = [
-        (shard_of(one.id), labels_of(one.tenant_id, one.tags, one.metadata), *_values(one, _FIELDS))
+        (shard_of(one.id), labels_of(one.tenant_id, one.tags, one.metadata), *_values(one, _FIXED))
         for one in subscriptions
     ]
     await connection.copy_records_to_table("subscriptions", records=records, columns=_COLUMNS)
+    billing = [
+        (shard_of(one.id), one.id, one.tenant_id, one.customer_id, *_values(one, _BILLING)) for one in subscriptions
+    ]
+    await connection.copy_records_to_table("subscription_billing", records=billing, columns=_BILLING_COLUMNS)
 
 
 async def insert_changes(connection: Connection, tenant_id: TenantId, changes: Sequence[Dated]) -> None:
@@ -64,6 +74,20 @@ async def update_subscriptions(
         return
     columns = zip(*((shard_of(one.id), one.id, *_values(one, _MOVING)) for one in subscriptions), strict=True)
     await connection.execute(_SQL["update_subscriptions"], tenant_id, *map(list, columns))
+    await move_billing(connection, tenant_id, [billing_of(one) for one in subscriptions])
+
+
+def billing_of(one: Subscription) -> Billing:
+    """How far runs have come with a subscription."""
+    return one.id, one.charged_through, one.rework_from_on, one.next_bill_on
+
+
+async def move_billing(connection: Connection, tenant_id: TenantId, moved: Sequence[Billing]) -> None:
+    """Store how far runs have come with subscriptions, each of them once. Under their customers' locks."""
+    if not moved:
+        return
+    ids, *columns = zip(*moved, strict=True)
+    await connection.execute(_SQL["move_billing"], tenant_id, [shard_of(id_) for id_ in ids], ids, *columns)
 
 
 async def relabel_subscription(connection: Connection, subscription: Subscription) -> None:

@@ -70,11 +70,11 @@ ORDER BY subscription_id;
 
 -- name: rework_subscriptions
 -- From these days on what should exist is compared with what does: by a run on them, or by the next one that is due anyway.
-UPDATE subscriptions
+UPDATE subscription_billing
 SET rework_from_on = least(rework_from_on, again.from_on),
     next_bill_on = CASE WHEN $5::boolean THEN least(next_bill_on, again.from_on) ELSE coalesce(next_bill_on, again.from_on) END
 FROM unnest($2::smallint[], $3::uuid[], $4::date[]) AS again (shard, id, from_on)
-WHERE tenant_id = $1 AND subscriptions.shard = again.shard AND subscriptions.id = again.id
+WHERE tenant_id = $1 AND subscription_billing.shard = again.shard AND subscription_id = again.id
 RETURNING next_bill_on;
 
 -- name: bill_customers_next

@@ -22,21 +22,21 @@ ORDER BY customers.id
 FOR NO KEY UPDATE OF customers SKIP LOCKED;
 
 -- name: renewable_subscriptions
--- What of customers is due by a day of each, with how it was created, whether its timeline says more than that, and when what is not due next is.
-SELECT customer_id, subscriptions.id, group_id, product_kind, currency, starts_on, billed_through_on, charged_through, rework_from_on, next_bill_on,
-    first.plan_version_id AS first_version_id, first.billing_on, first.aligned_on, first.bill_alignment, first.quantity, first.prices, first.bill_cycle_day,
-    EXISTS (SELECT FROM subscription_changes AS later WHERE later.tenant_id = $1 AND later.shard = subscriptions.shard
-        AND later.subscription_id = subscriptions.id AND later.position > 1) AS changed,
-    (SELECT min(others.next_bill_on) FROM subscriptions AS others WHERE others.tenant_id = $1 AND others.shard = subscriptions.shard
-        AND others.customer_id = subscriptions.customer_id AND others.next_bill_on > until_on) AS others_next_on
+-- What of customers is due by a day of each, with the last entry of its timeline, and when what is not due next is.
+-- If that entry is the first, it is how the subscription was created, and the timeline says no more.
+SELECT billing.customer_id, subscriptions.id, group_id, product_kind, currency, starts_on, billed_through_on, charged_through, rework_from_on, next_bill_on,
+    last.plan_version_id, last.billing_on, last.aligned_on, last.bill_alignment, last.quantity, last.prices, last.bill_cycle_day, last.position > 1 AS changed,
+    (SELECT min(others.next_bill_on) FROM subscription_billing AS others WHERE others.tenant_id = $1 AND others.shard = billing.shard
+        AND others.customer_id = billing.customer_id AND others.next_bill_on > until_on) AS others_next_on
 FROM unnest($2::smallint[], $3::uuid[], $4::date[]) AS wanted (shard, customer, until_on)
-JOIN subscriptions ON subscriptions.tenant_id = $1 AND subscriptions.shard = wanted.shard AND customer_id = wanted.customer AND next_bill_on <= until_on
-JOIN subscription_changes AS first ON first.tenant_id = $1 AND first.shard = subscriptions.shard AND first.subscription_id = subscriptions.id AND first.position = 1;
-
--- name: renew_subscriptions
-UPDATE subscriptions SET charged_through = renewed.charged_through, next_bill_on = renewed.next_bill_on
-FROM unnest($2::smallint[], $3::uuid[], $4::jsonb[], $5::date[]) AS renewed (shard, id, charged_through, next_bill_on)
-WHERE subscriptions.tenant_id = $1 AND subscriptions.shard = renewed.shard AND subscriptions.id = renewed.id;
+JOIN subscription_billing AS billing ON billing.tenant_id = $1 AND billing.shard = wanted.shard AND billing.customer_id = wanted.customer
+    AND next_bill_on <= until_on
+JOIN subscriptions ON subscriptions.tenant_id = $1 AND subscriptions.shard = billing.shard AND subscriptions.id = billing.subscription_id
+CROSS JOIN LATERAL (
+    SELECT plan_version_id, billing_on, aligned_on, bill_alignment, quantity, prices, bill_cycle_day, position FROM subscription_changes AS entries
+    WHERE entries.tenant_id = $1 AND entries.shard = subscriptions.shard AND entries.subscription_id = subscriptions.id
+    ORDER BY position DESC LIMIT 1
+) AS last;
 
 -- name: tenants_to_bill
 -- across tenants: whose customers have something due, whatever the number of those, of all who live in the real time.

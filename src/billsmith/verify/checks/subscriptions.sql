@@ -50,12 +50,28 @@ WHERE ($1::uuid IS NULL OR changes.tenant_id = $1) AND subscriptions.id IS NULL;
 -- What is over changes no more by itself, and of a deleted customer nothing is billed any more.
 SELECT subscriptions.tenant_id, 'subscription ' || subscriptions.id AS object, figure, 'nothing' AS expected, stored
 FROM subscriptions
-JOIN customers ON customers.tenant_id = subscriptions.tenant_id AND customers.shard = subscriptions.shard AND customers.id = customer_id
+JOIN customers ON customers.tenant_id = subscriptions.tenant_id AND customers.shard = subscriptions.shard AND customers.id = subscriptions.customer_id
+LEFT JOIN subscription_billing AS billing ON billing.tenant_id = subscriptions.tenant_id AND billing.shard = subscriptions.shard
+    AND billing.subscription_id = subscriptions.id
 CROSS JOIN LATERAL (VALUES
     ('next_change_at', subscriptions.status NOT IN ('cancelled', 'expired') OR next_change_at IS NULL, next_change_at::text),
     ('next_bill_on', deleted_at IS NULL OR next_bill_on IS NULL, next_bill_on::text)
 ) AS figures (figure, holds, stored)
 WHERE ($1::uuid IS NULL OR subscriptions.tenant_id = $1) AND NOT holds;
+
+-- name: subscription_billing
+-- How far runs have come is kept of every subscription, of nothing else, and for the customer it has.
+SELECT COALESCE(subscriptions.tenant_id, billing.tenant_id) AS tenant_id,
+    'subscription ' || COALESCE(subscriptions.id, billing.subscription_id) AS object, figure, expected, stored
+FROM subscriptions
+FULL JOIN subscription_billing AS billing ON billing.tenant_id = subscriptions.tenant_id AND billing.shard = subscriptions.shard
+    AND billing.subscription_id = subscriptions.id
+CROSS JOIN LATERAL (VALUES
+    ('subscription_id', subscriptions.id IS NOT NULL AND billing.subscription_id IS NOT NULL, 'a row in both tables',
+        'none in ' || CASE WHEN subscriptions.id IS NULL THEN 'subscriptions' ELSE 'subscription_billing' END),
+    ('customer_id', COALESCE(billing.customer_id = subscriptions.customer_id, true), subscriptions.customer_id::text, billing.customer_id::text)
+) AS figures (figure, holds, expected, stored)
+WHERE ($1::uuid IS NULL OR COALESCE(subscriptions.tenant_id, billing.tenant_id) = $1) AND NOT holds;
 
 -- name: coverage_lines
 -- What covers days is a line of that subscription, with that amount.
