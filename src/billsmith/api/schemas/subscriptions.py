@@ -4,7 +4,7 @@ import contextlib
 import re
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal, TypeAlias, cast
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
@@ -239,6 +239,24 @@ class ResumeToMake(PauseToMake, frozen=True, gc=False, kw_only=True, forbid_unkn
         return Resume(self.pause(id_))
 
 
+VerbGiven: TypeAlias = (
+    PlanToChangeTo
+    | QuantityToChangeTo
+    | BillDayToChangeTo
+    | SubscriptionToCancel
+    | ChangeToUndo
+    | PauseToMake
+    | ResumeToMake
+)
+
+
+def asked_by(given: VerbGiven, id_: SubscriptionId) -> Asked:
+    """What the action is told of a subscription by a verb's body. Raises DecimalMalformed, WhenMalformed."""
+    if isinstance(given, ResumeToMake):
+        return given.resume(id_)
+    return given.pause(id_) if isinstance(given, PauseToMake) else given.asked()
+
+
 class SubscriptionToTransfer(Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True):
     """To whom (its id or external id). `give_back`: what is charged ahead is given back there and charged here."""
 
@@ -308,10 +326,7 @@ class VerbToTry(Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fiel
         given = [verb for verb in verbs if verb is not UNSET]
         if len(given) != 1:
             raise NotOneVerb('give one verb with its body, such as {"cancel": {}}', pointer="")
-        (verb,) = given
-        if isinstance(verb, PauseToMake):
-            return verb.pause(id_)
-        return verb.resume(id_) if isinstance(verb, ResumeToMake) else verb.asked()
+        return asked_by(given[0], id_)
 
 
 class NotOneVerb(Invalid):
