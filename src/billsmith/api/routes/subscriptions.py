@@ -129,8 +129,12 @@ async def try_verb(asked: Asked) -> Response:
     """Show what a verb would lead to."""
     given: VerbToTry = asked.body
     id_ = SubscriptionId(asked.id("subscription"))
-    wanted = given.asked(id_)
-    return await _shown(asked, lambda call: preview_alter(asked.context, call, id_, wanted, given.until_on))
+    field, verb = given.verb()
+    try:
+        change = asked_by(verb, id_)
+        return await _shown(asked, lambda call: preview_alter(asked.context, call, id_, change, given.until_on))
+    except BillsmithError as error:
+        raise error.under(f"/{field}") from error
 
 
 async def _shown(asked: Asked, preview: Callable[[Call], Awaitable[list[Document]]]) -> Response:

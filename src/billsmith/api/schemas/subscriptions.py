@@ -320,13 +320,12 @@ class VerbToTry(Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fiel
     resume: ResumeToMake | UnsetType = UNSET
     until_on: date | None = None
 
-    def asked(self, id_: SubscriptionId) -> Asked:
-        """What is asked of the subscription. Raises NotOneVerb."""
-        verbs = [getattr(self, name) for name in self.__struct_fields__ if name != "until_on"]
-        given = [verb for verb in verbs if verb is not UNSET]
+    def verb(self) -> tuple[str, VerbGiven]:
+        """The verb's field and its body. Raises NotOneVerb."""
+        given = [(name, body) for name in self.__struct_fields__ if isinstance(body := getattr(self, name), VerbGiven)]
         if len(given) != 1:
             raise NotOneVerb('give one verb with its body, such as {"cancel": {}}', pointer="")
-        return asked_by(given[0], id_)
+        return given[0]
 
 
 class NotOneVerb(Invalid):
