@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated, get_args
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from billsmith.actions.context import Context
@@ -124,9 +125,11 @@ def show(
     if as_json:
         print_json({"subscription": found, "timeline": entries})
         return
-    screen.print(f"{found.id}  {found.plan.name} ({found.plan.code}, version {found.plan.version})  {found.status}")
+    screen.print(
+        f"{found.id}  {escape(found.plan.name)} ({found.plan.code}, version {found.plan.version})  {found.status}"
+    )
     for one in found.add_ons or ():
-        screen.print(f"  with {one.id}  {one.plan.name}  {one.status}")
+        screen.print(f"  with {one.id}  {escape(one.plan.name)}  {one.status}")
     for entry in entries:
         on = entry.billing_on or (entry.entitlement_at and entry.entitlement_at.date())
         state = "undone" if entry.undone_at else ("" if entry.effective else "to come")
