@@ -1,7 +1,7 @@
 """`billsmith subscriptions …`"""
 
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import Annotated
 
 import typer
 from rich.markup import escape
@@ -70,7 +70,7 @@ def import_(
 @app.command("list")
 def list_(
     customer: Annotated[str | None, typer.Option(help="Id or external id of a customer.")] = None,
-    status: Annotated[str | None, typer.Option(help=", ".join(get_args(SubscriptionStatus)))] = None,
+    status: Annotated[SubscriptionStatus | None, typer.Option(help="Only those that are so.")] = None,
     plan: Annotated[str | None, typer.Option(help="The code of a plan.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many at most, newest first.")] = 50,
     tenant: TenantOption = None,
