@@ -43,20 +43,7 @@ PLAN = {
         "seat": {
             "product": "seat",
             "name": "Seat",
-            "phases": [
-                {
-                    "kind": "evergreen",
-                    "charges": [
-                        {
-                            "code": "seat",
-                            "kind": "recurring",
-                            "name": "Seat",
-                            "length": "monthly",
-                            "prices": {"EUR": "9"},
-                        }
-                    ],
-                }
-            ],
+            "phases": [{"kind": "evergreen", "charges": [MONTHLY]}],
         }
     },
 }

@@ -112,7 +112,7 @@ def _name(of: Variant) -> str:
 
 
 async def _pair(on: Stage, of: Variant, folder: Path, *, prove: bool) -> tuple[Pair, int | None]:
-    this = date.today().replace(day=1)  # noqa: DTZ011  any month will do
+    this = on.context.clock.wall().date().replace(day=1)
     last = (this - timedelta(days=1)).replace(day=1)
     tenants = await found(on.context, of.companies)
     each = of.customers // of.companies

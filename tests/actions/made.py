@@ -20,8 +20,6 @@ from billsmith.core.tenants import Tenant
 from billsmith.errors import BillsmithError
 from billsmith.store.pool import Pool
 
-NEVER_CHANGED_BY_VERBS = "schema_migrations"
-
 
 async def customer(context: Context, call: Call, **details: Any) -> Customer:
     """A new customer; called Tim unless said otherwise."""

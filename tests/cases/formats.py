@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from tests.cases import corrections, proration, worked
 from tests.cases.report import NotYet, Unreadable, Verdict
-from tests.cases.scenarios.running import is_scenarios, run_scenarios
+from tests.cases.scenarios import running
 
 Case = dict[str, Any]
 
@@ -42,7 +42,7 @@ def _unknown(case: Case) -> Sequence[str]:
 
 
 FORMATS: tuple[Format, ...] = (
-    Format("scenarios", lambda case: is_scenarios([case]), run_scenarios),
+    Format("scenarios", running.has_shape, running.run_scenarios),
     Format("corrections", corrections.has_shape, one_by_one(corrections.differ)),
     Format("proration", proration.has_shape, one_by_one(proration.differ)),
     Format("usage tiers", lambda case: "usage_type" in case, one_by_one(_usage_tiers)),

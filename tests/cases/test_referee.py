@@ -9,14 +9,17 @@ from tests.cases.report import Unreadable, load_deviations
 from tests.cases.run import run_file
 
 TABLES = ("proration.json", "corrections.json", "worked_examples.json", "usage_tiers.json")
+OF_WHAT_IS_NOT_YET = ("usage_tiers.json",)
+"""Files of which every case is skipped."""
 
 
 @pytest.mark.parametrize("name", [*TABLES, "scenarios.json", "scenarios_extra.json"])
 def test_every_shown_case_passes(shared: Path, name: str) -> None:
     rulings = run_file(shared / "cases" / name)
     failed = [f"{one.id}: {'; '.join(one.details)}" for one in rulings if one.status == "failed"]
-    assert rulings
     assert not failed, "\n".join(failed)
+    assert rulings
+    assert any(one.status == "passed" for one in rulings) == (name not in OF_WHAT_IS_NOT_YET)
 
 
 def test_deviations_are_few_and_have_a_page() -> None:

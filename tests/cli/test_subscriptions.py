@@ -199,5 +199,7 @@ def test_one_is_shown_with_its_add_ons_and_its_timeline(run: Run, tmp_path: Path
     assert "Backup" in shown.output
     assert "begins on Server (server, version 1) at prices of its own, quantity 2" in shown.output
     assert json.loads(run("subscriptions", "show", one["id"], "--json").stdout)["timeline"][0]["kind"] == "created"
-    assert "ada" not in run("subscriptions", "list", "--status", "cancelled").output
+    assert one["id"] in run("subscriptions", "list", "--status", one["status"]).output
+    assert one["id"] not in run("subscriptions", "list", "--status", "cancelled").output
+    assert run("subscriptions", "list", "--status", "over").exit_code == 2
     assert run("subscriptions", "show", "sub_x").exit_code == 1

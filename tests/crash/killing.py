@@ -92,7 +92,7 @@ async def kill_at_points(
     first: int,
     plant: str | None = None,
 ) -> Run:
-    """Kill a verb at every so manieth of its points, from the `first`; one more world lives, and counts them."""
+    """Kill a verb at every nth of its points, from the `first`; one more world lives, and counts them."""
     worlds = await _worlds(pool, books, verb, behaviour, 1)
     counted = (await killer.run([Job(0, url, verb, worlds[0], 0, plant)]))[0]
     assert counted.status == 0, f"{verb}, {behaviour}: it failed without being killed (see its traceback)"

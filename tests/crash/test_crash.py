@@ -14,7 +14,7 @@ from tests.crash.killing import Killer, Run, kill_at_points, killer_over
 from tests.crash.worlds import VERBS
 
 EVERY = int(os.environ.get("CRASH_EVERY", "0"))
-"""Kill at every so manieth point for each behaviour of the gateway: `make crash` at each one."""
+"""Kill at every nth point for each behaviour of the gateway: `make crash` at each one."""
 SAMPLED = 20
 """Without that, every 20th point of a verb has its turn, each with the next of the gateway's behaviours."""
 FEWEST_POINTS = 100

@@ -1,7 +1,8 @@
 """Reading a source tree, and planting a small one to see a guard fail."""
 
 import ast
-from collections.abc import Iterator
+import functools
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,8 @@ class Module:
     path: str
     text: str
     tree: ast.Module
+    nodes: tuple[ast.AST, ...]
+    """All of the tree."""
 
     @property
     def room(self) -> str:
@@ -31,7 +34,14 @@ def modules(root: Path, below: str = "") -> Iterator[Module]:
     """Every Python file below `root/below`, by path; a `below` that isn't there has none."""
     for file in sorted((root / below).rglob("*.py")):
         text = file.read_text()
-        yield Module(file.relative_to(root).as_posix(), text, ast.parse(text, str(file)))
+        yield Module(file.relative_to(root).as_posix(), text, *_parsed(str(file), text))
+
+
+@functools.cache
+def _parsed(file: str, text: str) -> tuple[ast.Module, tuple[ast.AST, ...]]:
+    """Read once for all guards: parsing is most of what they would do."""
+    tree = ast.parse(text, file)
+    return tree, tuple(ast.walk(tree))
 
 
 def plant(root: Path, files: dict[str, str]) -> Path:
@@ -58,8 +68,8 @@ def strings(tree: ast.Module) -> Iterator[ast.Constant]:
             yield node
 
 
-def functions(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
-    """Every function, inner ones and methods included."""
-    for node in ast.walk(tree):
+def functions(nodes: Iterable[ast.AST]) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    """Every function among them, inner ones and methods included."""
+    for node in nodes:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             yield node

@@ -294,7 +294,7 @@ def _pinned(condition: exp.Expression, key: str) -> bool:
 
 def unordered_calls(module: Module) -> list[str]:
     """Within one function: lock_customers… before lock_invoices… before take_numbers…."""
-    return [breach for function in functions(module.tree) for breach in _unordered_in(module, function)]
+    return [breach for function in functions(module.nodes) for breach in _unordered_in(module, function)]
 
 
 def _unordered_in(module: Module, function: ast.AST) -> Iterator[str]:
@@ -338,7 +338,7 @@ def branches_on_constraint_names(root: Path) -> list[str]:
     return [
         module.at(node, "asks for a constraint's name")
         for module in modules(root)
-        for node in ast.walk(module.tree)
+        for node in module.nodes
         if (isinstance(node, ast.Attribute) and node.attr == "constraint_name")
         or (
             isinstance(node, ast.Constant)

@@ -33,7 +33,7 @@ def branches_on_text(root: Path) -> list[str]:
     return [
         module.at(compared, "decides by an error's text")
         for module in modules(root)
-        for handler in ast.walk(module.tree)
+        for handler in module.nodes
         if isinstance(handler, ast.ExceptHandler) and handler.name
         for compared in ast.walk(handler)
         if isinstance(compared, ast.Compare) and _reads_text_of(compared, handler.name)

@@ -6,7 +6,7 @@ planted breach.
 
 import ast
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -68,7 +68,7 @@ def no_floats(root: Path) -> list[str]:
     return [
         module.at(node, "float in core")
         for module in modules(root, "core")
-        for node in ast.walk(module.tree)
+        for node in module.nodes
         if (isinstance(node, ast.Constant) and isinstance(node.value, float | complex))
         or (isinstance(node, ast.Name) and node.id in {"float", "complex"})
     ]
@@ -80,7 +80,7 @@ def floats_measure_time_only(root: Path) -> list[str]:
         module.at(node, "a float that is no time")
         for module in modules(root)
         if module.room in {"actions", "store", "gateways", "outside", "verify"}
-        for node in _floats_beside(_times(module.tree), module.tree)
+        for node in _floats_beside(_times(module.nodes), module.tree)
     ]
 
 
@@ -90,7 +90,7 @@ def no_async(root: Path) -> list[str]:
     return [
         module.at(node, "core never waits")
         for module in modules(root, "core")
-        for node in ast.walk(module.tree)
+        for node in module.nodes
         if isinstance(node, waiting)
     ]
 
@@ -100,7 +100,7 @@ def no_files_or_prints(root: Path) -> list[str]:
     return [
         module.at(node, f"core may not call {node.func.id}()")
         for module in modules(root, "core")
-        for node in ast.walk(module.tree)
+        for node in module.nodes
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in CLOSED_BUILTINS
     ]
 
@@ -110,7 +110,7 @@ def frozen_values(root: Path) -> list[str]:
     return [
         module.at(node, f"{node.name} must be frozen=True, gc=False")
         for module in modules(root, "core")
-        for node in ast.walk(module.tree)
+        for node in module.nodes
         if isinstance(node, ast.ClassDef)
         and any(ast.unparse(parent) in {"Struct", "msgspec.Struct"} for parent in node.bases)
         and not {("frozen", "True"), ("gc", "False")} <= {(k.arg, ast.unparse(k.value)) for k in node.keywords}
@@ -123,7 +123,7 @@ def no_transaction_in_the_doors(root: Path) -> list[str]:
         module.at(node, "a transaction begins in actions only")
         for module in modules(root)
         if module.room in {"api", "web", "worker", "cli"}
-        for node in ast.walk(module.tree)
+        for node in module.nodes
         if _called(node) in {"transact", "transaction"}
     ]
 
@@ -139,11 +139,11 @@ def no_gateway_call_in_a_transaction(root: Path) -> list[str]:
     ]
 
 
-def _times(tree: ast.Module) -> set[int]:
+def _times(nodes: Sequence[ast.AST]) -> set[int]:
     """The ids of the nodes inside annotations of what is called …seconds or timeout, and of what gives such."""
-    named = [(node.arg, node.annotation) for node in ast.walk(tree) if isinstance(node, ast.arg)]
-    named += [(ast.unparse(node.target), node.annotation) for node in ast.walk(tree) if isinstance(node, ast.AnnAssign)]
-    named += [(function.name, function.returns) for function in functions(tree) if function.returns is not None]
+    named = [(node.arg, node.annotation) for node in nodes if isinstance(node, ast.arg)]
+    named += [(ast.unparse(node.target), node.annotation) for node in nodes if isinstance(node, ast.AnnAssign)]
+    named += [(function.name, function.returns) for function in functions(nodes) if function.returns is not None]
     times = (annotation for name, annotation in named if annotation and name.endswith(("seconds", "timeout")))
     return {id(node) for annotation in times for node in ast.walk(annotation)}
 
@@ -173,7 +173,7 @@ def _foreign_members(root: Path, library: str, allowed: set[str]) -> list[str]:
     return [
         module.at(node, f"core may not use {library}.{member}")
         for module in modules(root, "core")
-        for node in ast.walk(module.tree)
+        for node in module.nodes
         for member in _members_of(library, node)
         if member not in allowed
     ]
@@ -197,12 +197,12 @@ def _called(node: ast.AST) -> str | None:
 def _transaction_bodies(module: Module) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
     handed_over = {
         argument.id
-        for node in ast.walk(module.tree)
+        for node in module.nodes
         if isinstance(node, ast.Call) and _called(node) == "transact"
         for argument in node.args
         if isinstance(argument, ast.Name)
     }
-    yield from (function for function in functions(module.tree) if function.name in handed_over)
+    yield from (function for function in functions(module.nodes) if function.name in handed_over)
 
 
 Guard = Callable[[Path], list[str]]

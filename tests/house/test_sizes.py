@@ -44,7 +44,7 @@ def long_functions(root: Path) -> list[str]:
     return [
         module.at(function, f"{function.name} has {length} lines")
         for module in modules(root)
-        for function in functions(module.tree)
+        for function in functions(module.nodes)
         if (length := (function.end_lineno or 0) - function.lineno + 1) > LONGEST_FUNCTION
     ]
 
@@ -100,7 +100,7 @@ def catching_everything(root: Path) -> list[str]:
         module.at(node, "catches everything")
         for module in modules(root)
         if module.path not in CATCH_ALL
-        for node in ast.walk(module.tree)
+        for node in module.nodes
         if _catches_everything(node)
     ]
 
@@ -110,7 +110,7 @@ def left_undone(root: Path) -> list[str]:
     return [
         module.at(node, "raises NotImplementedError")
         for module in modules(root)
-        for node in ast.walk(module.tree)
+        for node in module.nodes
         if isinstance(node, ast.Raise) and "NotImplementedError" in ast.dump(node)
     ] + [
         f"{module.path}:{number} {found[1]}"
@@ -127,7 +127,7 @@ def _words(name: str) -> list[str]:
 
 def _names(module: Module) -> Iterator[tuple[ast.AST | None, str]]:
     yield from ((None, part) for part in module.path.removesuffix(".py").split("/"))
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             yield node, node.name
 

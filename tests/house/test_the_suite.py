@@ -14,7 +14,7 @@ def mocks(root: Path) -> list[str]:
     return [
         module.at(node, "imports a mock library")
         for module in modules(root)
-        for node in ast.walk(module.tree)
+        for node in module.nodes
         if isinstance(node, ast.Import | ast.ImportFrom) and "mock" in ast.unparse(node).replace(".", " ").split()
     ]
 
@@ -27,7 +27,7 @@ def replaced_code(root: Path) -> list[str]:
     return [
         module.at(node, f"replaces {ast.unparse(node.args[0])}")
         for module in modules(root)
-        for node in ast.walk(module.tree)
+        for node in module.nodes
         if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("monkeypatch.setattr")
         if _is_ours(node.args[0], module) and not _names_a_constant(node.args[1])
     ]
@@ -38,7 +38,7 @@ def pauses(root: Path) -> list[str]:
     return [
         module.at(node, f"{function.name} sleeps outside of a loop")
         for module in modules(root)
-        for function in functions(module.tree)
+        for function in functions(module.nodes)
         for node in _outside_of_loops(function)
         if isinstance(node, ast.Call)
         and ast.unparse(node.func) in {"time.sleep", "asyncio.sleep", "sleep"}
@@ -52,7 +52,7 @@ def _is_ours(target: ast.expr, module: Module) -> bool:
     if isinstance(target, ast.Constant):
         return str(target.value).startswith("billsmith")
     name = ast.unparse(target).split(".")[0]
-    imported = (node for node in ast.walk(module.tree) if isinstance(node, ast.Import | ast.ImportFrom))
+    imported = (node for node in module.nodes if isinstance(node, ast.Import | ast.ImportFrom))
     return any(
         (alias.asname or alias.name.split(".")[0]) == name
         and "billsmith" in ast.unparse(node).replace(".", " ").split()

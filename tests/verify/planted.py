@@ -27,7 +27,6 @@ OPEN = "SELECT id FROM invoices WHERE status = 'open' AND direction = 'charge' O
 PAYOUT = "SELECT id FROM invoices WHERE direction = 'payout' ORDER BY id LIMIT 1"
 PAID = "SELECT id FROM invoices WHERE status = 'paid' AND total_minor > 0 ORDER BY id LIMIT 1"
 DRAFT = "SELECT id FROM invoices WHERE status = 'draft' ORDER BY id LIMIT 1"
-NEGATIVE = "SELECT id FROM invoices WHERE total_minor < 0 ORDER BY id LIMIT 1"
 CREDIT = "SELECT id FROM credits WHERE source = 'granted' ORDER BY id LIMIT 1"
 BACK = "SELECT id FROM credits WHERE source = 'negative_total' ORDER BY id LIMIT 1"
 CUSTOMER = "SELECT id FROM customers WHERE external_id = 'ada' ORDER BY id LIMIT 1"

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from billsmith.actions import advance, diary
@@ -70,7 +71,7 @@ def advance_(
         print_json({"tenant": tenant_object(moved), "days": days})
         return
     print_days(days)
-    screen.print(f"[green]✓[/green] the clock of {moved.name} stands at {moved.clock_at:%Y-%m-%d %H:%M} UTC")
+    screen.print(f"[green]✓[/green] the clock of {escape(moved.name)} stands at {moved.clock_at:%Y-%m-%d %H:%M} UTC")
 
 
 def print_days(days: list[Day]) -> None:

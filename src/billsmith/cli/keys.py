@@ -3,6 +3,7 @@
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from billsmith.actions import tenants
@@ -37,7 +38,7 @@ def create(
         print_json(key_object(made.key, made.secret))
         return
     scopes = ", ".join(made.key.scopes)
-    screen.print(f"[green]✓[/green] {key_object(made.key).id}  {made.key.name} ({scopes})")
+    screen.print(f"[green]✓[/green] {key_object(made.key).id}  {escape(made.key.name)} ({scopes})")
     screen.print(f"  shown only this once: [bold]{made.secret}[/bold]", soft_wrap=True)
 
 
@@ -56,7 +57,7 @@ def list_(tenant: TenantOption = None, as_json: JsonOption = False) -> None:
     for key in found:
         used = key.last_used_at and f"{key.last_used_at:%Y-%m-%d %H:%M}"
         revoked = key.revoked_at and f"{key.revoked_at:%Y-%m-%d %H:%M}"
-        table.add_row(key.id, key.name, key.hint, ", ".join(key.scopes), used or "never", revoked or "")
+        table.add_row(key.id, escape(key.name), key.hint, ", ".join(key.scopes), used or "never", revoked or "")
     screen.print(table)
 
 
@@ -79,4 +80,4 @@ def revoke(
     if as_json:
         print_json(revoked)
         return
-    screen.print(f"[green]✓[/green] {revoked.name} ({revoked.id}) is revoked")
+    screen.print(f"[green]✓[/green] {escape(revoked.name)} ({revoked.id}) is revoked")

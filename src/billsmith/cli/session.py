@@ -8,6 +8,7 @@ from typing import Annotated, Any, NoReturn, TypeVar
 import msgspec
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from billsmith.actions import tenants
 from billsmith.actions.calls import Call
@@ -66,7 +67,7 @@ def new_request_id(context: Context) -> str:
 
 def fail(error: BillsmithError) -> NoReturn:
     """Say what is wrong, and where, on stderr; end with exit code 1."""
-    errors.print(f"[red]✗[/red] {error.detail}", markup=True, soft_wrap=True)
+    errors.print(f"[red]✗[/red] {escape(error.detail)}", markup=True, soft_wrap=True)
     for field in error.errors:
         if field.pointer and field.detail != error.detail:
             errors.print(f"  {field.pointer}: {field.detail}", markup=False, soft_wrap=True)

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from billsmith.actions import tenants
 from billsmith.actions.calls import Call
@@ -50,7 +51,8 @@ def create(
         return
     shown = tenant_object(tenant)
     screen.print(
-        f"[green]✓[/green] {shown.name}  {shown.id}  {shown.mode}, {shown.currency}, {shown.time_zone}", soft_wrap=True
+        f"[green]✓[/green] {escape(shown.name)}  {shown.id}  {shown.mode}, {shown.currency}, {shown.time_zone}",
+        soft_wrap=True,
     )
     screen.print(f"  API key, shown only this once: [bold]{key.secret}[/bold]", soft_wrap=True)
 
@@ -67,7 +69,7 @@ def list_(as_json: JsonOption = False) -> None:
         print_json(found)
         return
     for shown in found:
-        screen.print(f"{shown.id}  {shown.name}  {shown.mode}, {shown.currency}, {shown.time_zone}")
+        screen.print(f"{shown.id}  {escape(shown.name)}  {shown.mode}, {shown.currency}, {shown.time_zone}")
     if not found:
         screen.print('There is none yet. Create one: billsmith tenant create "Steve\'s Cloud"')
 

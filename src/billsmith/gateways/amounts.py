@@ -101,23 +101,7 @@ _STRIPE_NO_DIGITS = (
 
 LIKE_STRIPE = AmountTable(
     writings=writings(
-        no_digits=[
-            "BIF",
-            "CLP",
-            "DJF",
-            "GNF",
-            "JPY",
-            "KMF",
-            "KRW",
-            "MGA",
-            "PYG",
-            "RWF",
-            "VND",
-            "VUV",
-            "XAF",
-            "XOF",
-            "XPF",
-        ],
+        no_digits=_STRIPE_NO_DIGITS,
         two_digits_whole=("ISK", "UGX"),
         three_digits_by_ten=["BHD", "JOD", "KWD", "OMR", "TND"],
     ),

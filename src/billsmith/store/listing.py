@@ -102,7 +102,7 @@ async def list_ids(
             statement.where("id < {}", filters.after_id)
     day = _day_alone(table, filters)
     if day is not None:
-        _day_by_day(statement, day, filters)
+        _day_by_day(statement, table, day, filters)
     else:
         statement.text += f" ORDER BY {_ORDERS[filters.order]} LIMIT {filters.limit + 1}"
     return await connection.fetch(statement.text, *statement.values)
@@ -115,7 +115,7 @@ def _day_alone(table: str, filters: Filters) -> str | None:
     return named[0] if len(named) == 1 and (table, named[0]) in DAYS_INDEXED and not others else None
 
 
-def _day_by_day(statement: _Statement, column: str, filters: Filters) -> None:
+def _day_by_day(statement: _Statement, table: str, column: str, filters: Filters) -> None:
     """The newest of a span of days, from the index on (day, id): as many rows are read whatever matches.
 
     First the newest id of every day there is: the page's rows are of as many days as it has rows, at most. Then a few
@@ -130,9 +130,9 @@ def _day_by_day(statement: _Statement, column: str, filters: Filters) -> None:
     last = f"SELECT newer.id FROM newer ORDER BY newer.id DESC OFFSET {filters.limit} LIMIT 1"
     statement.text = f"""
 WITH RECURSIVE days (day) AS (
-    (SELECT {column} FROM invoices WHERE {within} ORDER BY {column} LIMIT 1)
+    (SELECT {column} FROM {table} WHERE {within} ORDER BY {column} LIMIT 1)
     UNION ALL
-    SELECT (SELECT {column} FROM invoices WHERE {within} AND {column} > day ORDER BY {column} LIMIT 1)
+    SELECT (SELECT {column} FROM {table} WHERE {within} AND {column} > day ORDER BY {column} LIMIT 1)
     FROM days WHERE day IS NOT NULL
 ), newest AS MATERIALIZED (
     SELECT day, one.id FROM days CROSS JOIN LATERAL ({of_day} ORDER BY id DESC LIMIT 1) AS one

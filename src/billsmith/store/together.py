@@ -67,11 +67,14 @@ def _compose(statements: Sequence[str]) -> str:
     """`WITH one AS (…) two`: the parameters are numbered through, in the order of the statements."""
     parts, before = [], 0
     for statement in statements:
-        shift = before
-        numbers = [int(number) for number in _PARAMETER.findall(statement)]
-        parts.append(_PARAMETER.sub(lambda found: f"${int(found[1]) + shift}", statement).rstrip("; \n"))  # noqa: B023
-        before += max(numbers)
+        parts.append(_renumbered(statement, before).rstrip("; \n"))
+        before += max(int(number) for number in _PARAMETER.findall(statement))
     if len(parts) == 1:
         return parts[0]
     named = ",\n".join(f"write_{nth} AS (\n{part}\n)" for nth, part in enumerate(parts[:-1]))
     return f"WITH {named}\n{parts[-1]}"
+
+
+def _renumbered(statement: str, before: int) -> str:
+    """The statement with its parameters behind so many others."""
+    return _PARAMETER.sub(lambda found: f"${int(found[1]) + before}", statement)

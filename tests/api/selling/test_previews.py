@@ -71,6 +71,22 @@ async def test_what_is_refused_is_refused_in_a_preview(client: AsyncClient) -> N
     is_problem(await client.post(f"{PATH}/{made['id']}/preview", json={"change": {"plan": "none"}}), 404)
 
 
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({"quantity": {"quantity": "x"}}, "/quantity/quantity"),
+        ({"cancel": {"when": "x"}}, "/cancel/when"),
+        ({"cancel": {"credit": -5, "refund": "none"}}, "/cancel/refund"),
+    ],
+)
+async def test_what_is_wrong_is_pointed_at_within_the_verb(
+    client: AsyncClient, body: dict[str, Any], pointer: str
+) -> None:
+    made = await asked(client, PATH, 201, customer="tim", plan="server")
+    refused = await asked(client, f"{PATH}/{made['id']}/preview", 422, **body)
+    assert [error["pointer"] for error in refused["errors"]] == [pointer]
+
+
 async def test_a_customer_is_billed_when_asked_and_only_for_what_is_due(client: AsyncClient) -> None:
     made = await asked(client, PATH, 201, customer="tim", plan="server", bill="later")
     path = f"/v1/customers/{made['customer']}/bill"

@@ -5,15 +5,8 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
-from tests.cases.scenarios.values import (
-    ChangePlan,
-    CreateAccount,
-    NotYet,
-    Scenario,
-    Subscribe,
-    SubscribeMany,
-    Unreadable,
-)
+from tests.cases.report import NotYet, Unreadable
+from tests.cases.scenarios.values import ChangePlan, CreateAccount, Scenario, Subscribe, SubscribeMany
 
 Json = dict[str, Any]
 

@@ -2,15 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from datetime import date
-from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import msgspec
 from msgspec import UNSET
 
 from tests.cases.scenarios.reading import Books, Item, Paper
-from tests.cases.scenarios.values import Expectation, ExpectedInvoice, ExpectedItem, ExpectedPayment
+from tests.cases.scenarios.values import ExpectedInvoice, ExpectedItem, ExpectedPayment
 from tests.cases.scenarios.world import World, major
 
 Days = Callable[[date, date], bool]
@@ -165,14 +163,3 @@ def figures_differ(expected: Any, books: Books) -> list[str]:
         if field in fields
         for line in _differ(f"{name}: {field}", getattr(expected, field), value)
     ]
-
-
-def same_amount(expected: Decimal, amount_minor: int, currency: str) -> bool:
-    """Whether both are the same amount, however they are written."""
-    return expected == major(amount_minor, currency)
-
-
-def mentions(block: Expectation, *fields: str) -> bool:
-    """Whether the block says something about one of these."""
-    blank = msgspec.convert({"after_step": block.after_step}, Expectation)
-    return any(getattr(block, field) != getattr(blank, field) for field in fields)

@@ -23,9 +23,9 @@ from billsmith.core.payments.results import GatewayDispute
 from billsmith.core.periods import Period
 from billsmith.gateways.fake.book import Rule
 from billsmith.store.listing import Filters
+from tests.cases.report import NotYet, Unreadable
 from tests.cases.scenarios import values
 from tests.cases.scenarios.reading import Books, Paper, read_books
-from tests.cases.scenarios.values import NotYet, Unreadable
 from tests.cases.scenarios.world import Account, Shown, Take, World, fixed_zone, minor
 
 Driver = Callable[[World, Any], Awaitable[None]]

@@ -3,32 +3,24 @@
 import asyncio
 import traceback
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
-import msgspec
 from msgspec import UNSET
 
 from billsmith.actions.billing.runs import bill_customer
 from billsmith.actions.context import Context
 from billsmith.errors import BillsmithError
+from tests.cases.report import NotYet, Unreadable, Verdict
 from tests.cases.scenarios import comparing, money_steps, previews, subscription_steps
 from tests.cases.scenarios.reading import Books, read_books
 from tests.cases.scenarios.subscription_figures import subscriptions_differ
-from tests.cases.scenarios.values import Expectation, NotYet, Scenario, Step, Unreadable, scenario_of
+from tests.cases.scenarios.values import Expectation, Scenario, Step, scenario_of
 from tests.cases.scenarios.world import World, open_world
 from tests.invariants import check
 
 DRIVERS = money_steps.DRIVERS | subscription_steps.DRIVERS | previews.DRIVERS
 AT_ONCE = 4
 """Cases that are played at the same time, each in a tenant of its own."""
-
-
-class Verdict(msgspec.Struct, frozen=True):
-    """What became of a case: what differs, or why it is left out."""
-
-    id: str
-    status: Literal["passed", "failed", "skipped"]
-    details: tuple[str, ...] = ()
 
 
 async def play_all(context: Context, cases: Sequence[dict[str, Any]]) -> list[Verdict]:

@@ -16,12 +16,13 @@ from billsmith.core.subscriptions.days import When
 from billsmith.core.subscriptions.starting import NewSubscription
 from billsmith.store.events import Cause
 from billsmith.store.pool import Connection
+from tests.cases.report import NotYet, Unreadable
 from tests.cases.scenarios import values
 from tests.cases.scenarios.comparing import items_differ
 from tests.cases.scenarios.money_steps import Driver
 from tests.cases.scenarios.reading import Books, credit_item, item_of
 from tests.cases.scenarios.subscription_steps import policy_named, subscription_named
-from tests.cases.scenarios.values import Expectation, NotYet, Step, Unreadable
+from tests.cases.scenarios.values import Expectation, Step
 from tests.cases.scenarios.world import Account, World
 
 LOOKED_AHEAD = timedelta(days=800)

@@ -1,23 +1,22 @@
-"""The format as a whole: which documents are of it, and its cases run in a database of their own."""
+"""The format as a whole: which cases are of it, and its cases run in a database of their own."""
 
 import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+from tests.cases.report import Verdict
 from tests.cases.scenarios.database import opened_context
-from tests.cases.scenarios.playing import Verdict, play_all
+from tests.cases.scenarios.playing import play_all
+
+Case = dict[str, Any]
 
 
-def is_scenarios(document: Any) -> bool:
-    """Whether it is a list of cases with steps."""
-    return (
-        isinstance(document, list)
-        and bool(document)
-        and all(isinstance(one, dict) and "steps" in one for one in document)
-    )
+def has_shape(case: Case) -> bool:
+    """Whether it has steps."""
+    return "steps" in case
 
 
-def run_scenarios(cases: Sequence[dict[str, Any]]) -> list[Verdict]:
+def run_scenarios(cases: Sequence[Case]) -> list[Verdict]:
     """The verdict on each case, in their order."""
 
     async def run() -> list[Verdict]:

@@ -16,10 +16,11 @@ from billsmith.core.subscriptions.days import When
 from billsmith.core.subscriptions.pausing import Pause
 from billsmith.core.subscriptions.starting import NewSubscription
 from billsmith.core.time_zones import local_midnight
+from tests.cases.report import NotYet, Unreadable
 from tests.cases.scenarios import values
 from tests.cases.scenarios.catalogue import POLICIES, catalogs_of
 from tests.cases.scenarios.money_steps import Driver
-from tests.cases.scenarios.values import Moment, NotYet, Scenario, Step, Unreadable
+from tests.cases.scenarios.values import Moment, Scenario, Step
 from tests.cases.scenarios.world import Account, World
 
 ONE = Decimal(1)

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
+from tests.cases.report import NotYet, Unreadable
 from tests.cases.scenarios.catalogue import catalogs_of, length_of
-from tests.cases.scenarios.values import NotYet, Unreadable, scenario_of
+from tests.cases.scenarios.values import scenario_of
 
 TRIAL = {"type": "TRIAL", "duration": {"unit": "DAYS", "number": 30}, "fixed_price": {"*": "0"}}
 MONTHLY = {

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from billsmith.actions.context import Context
+from tests.cases.report import NotYet, Unreadable
 from tests.cases.scenarios import playing
 from tests.cases.scenarios.comparing import items_differ
 from tests.cases.scenarios.reading import Item
-from tests.cases.scenarios.values import ExpectedItem, Moment, NotYet, Unreadable, scenario_of
+from tests.cases.scenarios.values import ExpectedItem, Moment, scenario_of
 from tests.cases.scenarios.world import fixed_zone, major, minor
 
 ACCOUNT = {"at": "2024-01-01", "do": "create_account", "account": "a", "currency": "USD", "timezone": "UTC"}

@@ -8,13 +8,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 from msgspec import UNSET, UnsetType
 
-
-class Unreadable(Exception):
-    """A case that breaks the format: the place and what is wrong there."""
-
-
-class NotYet(Exception):
-    """A case that needs a step, an argument or a figure which does not exist yet; says which."""
+from tests.cases.report import NotYet, Unreadable
 
 
 class Moment:

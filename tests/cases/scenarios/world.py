@@ -31,7 +31,7 @@ from billsmith.core.payments.policy import CollectionPolicy
 from billsmith.core.tenants import NewTenant, TenantSettings
 from billsmith.gateways import port
 from billsmith.gateways.fake import FakeGateway
-from tests.cases.scenarios.values import NotYet
+from tests.cases.report import NotYet
 
 PROFILE = TenantSettings(
     terms_days=0,

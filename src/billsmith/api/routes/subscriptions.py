@@ -10,12 +10,10 @@ from billsmith.actions.calls import Call, Outcome
 from billsmith.actions.customers import resolve_customer
 from billsmith.actions.objects import BilledObject, invoice_object
 from billsmith.actions.subscriptions import reading
-from billsmith.actions.subscriptions.asking import Asked as Wanted
 from billsmith.actions.subscriptions.changing import alter, relabel
 from billsmith.actions.subscriptions.objects import EntitlementObject, SubscriptionObject, TimelineEntryObject
 from billsmith.actions.subscriptions.previewing import preview_alter, preview_subscribe
 from billsmith.actions.subscriptions.reading import done_object
-from billsmith.actions.subscriptions.saving import Bill
 from billsmith.actions.subscriptions.starting import subscribe
 from billsmith.actions.subscriptions.transferring import transfer
 from billsmith.api.endpoints import Asked, Endpoint, answer
@@ -33,15 +31,15 @@ from billsmith.api.schemas.subscriptions import (
     SubscriptionToRelabel,
     SubscriptionToTransfer,
     SubscriptionToTry,
+    VerbGiven,
     VerbToTry,
+    asked_by,
 )
 from billsmith.core.ids import SubscriptionId, find_id, read_id
 from billsmith.core.invoices import Document
 from billsmith.core.subscriptions.subscription import SubscriptionStatus
 from billsmith.core.tenants import Scope
 from billsmith.errors import BillsmithError
-
-Run = Callable[[Asked], Awaitable[Response]]
 
 PATH = "/v1/subscriptions"
 ONE = PATH + "/{id}"
@@ -94,46 +92,12 @@ async def change_labels(asked: Asked) -> Response:
     return await asked.carry_out(lambda call: relabel(asked.context, call, id_, labels), done_object)
 
 
-async def change_plan(asked: Asked) -> Response:
-    """Put a subscription on another plan."""
-    given: PlanToChangeTo = asked.body
-    return await _alter(asked, lambda _: given.asked(), given.bill)
-
-
-async def change_quantity(asked: Asked) -> Response:
-    """Give a subscription another quantity."""
-    given: QuantityToChangeTo = asked.body
-    return await _alter(asked, lambda _: given.asked(), given.bill)
-
-
-async def change_bill_day(asked: Asked) -> Response:
-    """Give a subscription a bill cycle day of its own."""
-    given: BillDayToChangeTo = asked.body
-    return await _alter(asked, lambda _: given.asked(), given.bill)
-
-
-async def cancel(asked: Asked) -> Response:
-    """End a subscription."""
-    given: SubscriptionToCancel = asked.body
-    return await _alter(asked, lambda _: given.asked(), given.bill)
-
-
-async def undo(asked: Asked) -> Response:
-    """Take back what is pending."""
-    given: ChangeToUndo = asked.body
-    return await _alter(asked, lambda _: given.asked(), given.bill)
-
-
-async def pause(asked: Asked) -> Response:
-    """Pause a group of subscriptions, or one."""
-    given: PauseToMake = asked.body
-    return await _alter(asked, given.pause, given.bill)
-
-
-async def resume(asked: Asked) -> Response:
-    """Resume a group of subscriptions, or one."""
-    given: ResumeToMake = asked.body
-    return await _alter(asked, given.resume, given.bill)
+async def alter_(asked: Asked) -> Response:
+    """Do what a verb's body says to a subscription."""
+    given: VerbGiven = asked.body
+    id_ = SubscriptionId(asked.id("subscription"))
+    change = asked_by(given, id_)
+    return await asked.carry_out(lambda call: alter(asked.context, call, id_, change, given.bill), done_object)
 
 
 async def transfer_group(asked: Asked) -> Response:
@@ -165,8 +129,12 @@ async def try_verb(asked: Asked) -> Response:
     """Show what a verb would lead to."""
     given: VerbToTry = asked.body
     id_ = SubscriptionId(asked.id("subscription"))
-    wanted = given.asked(id_)
-    return await _shown(asked, lambda call: preview_alter(asked.context, call, id_, wanted, given.until_on))
+    field, verb = given.verb()
+    try:
+        change = asked_by(verb, id_)
+        return await _shown(asked, lambda call: preview_alter(asked.context, call, id_, change, given.until_on))
+    except BillsmithError as error:
+        raise error.under(f"/{field}") from error
 
 
 async def _shown(asked: Asked, preview: Callable[[Call], Awaitable[list[Document]]]) -> Response:
@@ -189,16 +157,10 @@ async def get_timeline(asked: Asked) -> Response:
     return answer(Page(data=entries, has_more=False, next_cursor=None))
 
 
-async def _alter(asked: Asked, wanted: Callable[[SubscriptionId], Wanted], bill: Bill) -> Response:
-    id_ = SubscriptionId(asked.id("subscription"))
-    change = wanted(id_)
-    return await asked.carry_out(lambda call: alter(asked.context, call, id_, change, bill), done_object)
-
-
-def _verb(path: str, name: str, summary: str, description: str, run: Run, body: type, example: str) -> Endpoint:
+def _verb(path: str, name: str, summary: str, description: str, body: type[VerbGiven], example: str) -> Endpoint:
     return Endpoint(
         method="POST", path=f"{ONE}/{path}", name=name, summary=summary, description=description,
-        run=run, scope=Scope.WRITE, body=body, example=example, answers=SubscriptionObject, problems=(404, 409),
+        run=alter_, scope=Scope.WRITE, body=body, example=example, answers=SubscriptionObject, problems=(404, 409),
     )  # fmt: skip
 
 
@@ -227,33 +189,33 @@ ENDPOINTS = (
     _verb(
         "change", "changePlan", "Change the plan",
         "Now, or scheduled. A base takes with it the add-ons that its new product does not offer.",
-        change_plan, PlanToChangeTo, "plan_change",
+        PlanToChangeTo, "plan_change",
     ),
     _verb(
         "quantity", "changeQuantity", "Change the quantity", "Now, or scheduled.",
-        change_quantity, QuantityToChangeTo, "quantity_change",
+        QuantityToChangeTo, "quantity_change",
     ),
     _verb(
         "bill-cycle-day", "changeBillCycleDay", "Change the bill cycle day",
         "The days up to the new one are billed for themselves; nothing is given back.",
-        change_bill_day, BillDayToChangeTo, "bill_day_change",
+        BillDayToChangeTo, "bill_day_change",
     ),
     _verb(
         "cancel", "cancelSubscription", "Cancel a subscription", "With a base its add-ons end at the same times.",
-        cancel, SubscriptionToCancel, "cancel",
+        SubscriptionToCancel, "cancel",
     ),
     _verb(
         "undo", "undoChange", "Undo a pending change", "Until it takes effect, as if it had not been asked for.",
-        undo, ChangeToUndo, "undo",
+        ChangeToUndo, "undo",
     ),
     _verb(
         "pause", "pauseSubscription", "Pause a subscription",
         "Its whole group, unless only this one is meant. The part of a period that is not used is given back.",
-        pause, PauseToMake, "pause",
+        PauseToMake, "pause",
     ),
     _verb(
         "resume", "resumeSubscription", "Resume a subscription", "On the same bill cycle day as before.",
-        resume, ResumeToMake, "resume",
+        ResumeToMake, "resume",
     ),
     Endpoint(
         method="POST", path=f"{ONE}/transfer", name="transferSubscription", summary="Transfer a subscription",

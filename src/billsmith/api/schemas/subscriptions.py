@@ -4,7 +4,7 @@ import contextlib
 import re
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal, TypeAlias, cast
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
@@ -239,6 +239,24 @@ class ResumeToMake(PauseToMake, frozen=True, gc=False, kw_only=True, forbid_unkn
         return Resume(self.pause(id_))
 
 
+VerbGiven: TypeAlias = (
+    PlanToChangeTo
+    | QuantityToChangeTo
+    | BillDayToChangeTo
+    | SubscriptionToCancel
+    | ChangeToUndo
+    | PauseToMake
+    | ResumeToMake
+)
+
+
+def asked_by(given: VerbGiven, id_: SubscriptionId) -> Asked:
+    """What the action is told of a subscription by a verb's body. Raises DecimalMalformed, WhenMalformed."""
+    if isinstance(given, ResumeToMake):
+        return given.resume(id_)
+    return given.pause(id_) if isinstance(given, PauseToMake) else given.asked()
+
+
 class SubscriptionToTransfer(Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True):
     """To whom (its id or external id). `give_back`: what is charged ahead is given back there and charged here."""
 
@@ -302,16 +320,12 @@ class VerbToTry(Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fiel
     resume: ResumeToMake | UnsetType = UNSET
     until_on: date | None = None
 
-    def asked(self, id_: SubscriptionId) -> Asked:
-        """What is asked of the subscription. Raises NotOneVerb."""
-        verbs = [getattr(self, name) for name in self.__struct_fields__ if name != "until_on"]
-        given = [verb for verb in verbs if verb is not UNSET]
+    def verb(self) -> tuple[str, VerbGiven]:
+        """The verb's field and its body. Raises NotOneVerb."""
+        given = [(name, body) for name in self.__struct_fields__ if isinstance(body := getattr(self, name), VerbGiven)]
         if len(given) != 1:
             raise NotOneVerb('give one verb with its body, such as {"cancel": {}}', pointer="")
-        (verb,) = given
-        if isinstance(verb, PauseToMake):
-            return verb.pause(id_)
-        return verb.resume(id_) if isinstance(verb, ResumeToMake) else verb.asked()
+        return given[0]
 
 
 class NotOneVerb(Invalid):

@@ -16,13 +16,7 @@ import msgspec
 
 from billsmith.actions.calls import Call
 from billsmith.actions.context import Context
-from billsmith.actions.imports import (
-    Customers,
-    ImportDocument,
-    ImportResult,
-    check_documents,
-    import_documents,
-)
+from billsmith.actions.imports import Customers, ImportDocument, ImportResult, check_documents, import_documents
 from billsmith.actions.invoices import Refusal
 from billsmith.cli.importing.building import RowInvalid, build, issued_at
 from billsmith.cli.importing.mapping import ColumnMapping

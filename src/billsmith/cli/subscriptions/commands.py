@@ -1,9 +1,10 @@
 """`billsmith subscriptions …`"""
 
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from billsmith.actions.context import Context
@@ -69,7 +70,7 @@ def import_(
 @app.command("list")
 def list_(
     customer: Annotated[str | None, typer.Option(help="Id or external id of a customer.")] = None,
-    status: Annotated[str | None, typer.Option(help=", ".join(get_args(SubscriptionStatus)))] = None,
+    status: Annotated[SubscriptionStatus | None, typer.Option(help="Only those that are so.")] = None,
     plan: Annotated[str | None, typer.Option(help="The code of a plan.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many at most, newest first.")] = 50,
     tenant: TenantOption = None,
@@ -124,9 +125,11 @@ def show(
     if as_json:
         print_json({"subscription": found, "timeline": entries})
         return
-    screen.print(f"{found.id}  {found.plan.name} ({found.plan.code}, version {found.plan.version})  {found.status}")
+    screen.print(
+        f"{found.id}  {escape(found.plan.name)} ({found.plan.code}, version {found.plan.version})  {found.status}"
+    )
     for one in found.add_ons or ():
-        screen.print(f"  with {one.id}  {one.plan.name}  {one.status}")
+        screen.print(f"  with {one.id}  {escape(one.plan.name)}  {one.status}")
     for entry in entries:
         on = entry.billing_on or (entry.entitlement_at and entry.entitlement_at.date())
         state = "undone" if entry.undone_at else ("" if entry.effective else "to come")
