@@ -5,6 +5,8 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable
 
+import msgspec
+
 from bench.collection import collection
 from bench.growth import growth
 from bench.import_shop import import_shop
@@ -15,6 +17,8 @@ from bench.run import RUNS, Variant
 from bench.run import run as billing_run
 from bench.soak import SOAK, Lasting, soak
 from bench.stage import conditions, server
+from billsmith.cli.logs import configure_logs
+from billsmith.config import settings_from
 
 BENCHES: dict[str, Callable[[str, int | None], Awaitable[Measured]]] = {
     "post": post_invoice,
@@ -56,6 +60,7 @@ def main() -> int:
                 case "run":
                     bench = billing_run(url, given.rows, variant)
                 case "soak":
+                    configure_logs(msgspec.structs.replace(settings_from(), log_level="warning"))
                     bench = soak(url, given.rows, lasting)
                 case _:
                     bench = BENCHES[name](url, given.rows)

@@ -29,7 +29,6 @@ from billsmith.actions.advance import move_clock
 from billsmith.actions.context import Context
 from billsmith.actions.deliver import number_events_of
 from billsmith.actions.money.attempts import opened_account
-from billsmith.cli.logs import configure_logs
 from billsmith.core.time_zones import local_midnight
 from billsmith.gateways.fake import FakeGateway
 from billsmith.gateways.registry import Registry
@@ -135,7 +134,6 @@ async def soak(server_url: str, rows: int | None, lasting: Lasting | None = None
 
 
 async def _lived(on: Stage, context: Context, companies: Sequence[Company], days: int) -> list[Day]:
-    configure_logs(replace(on.settings, log_level="warning"))
     lived: list[Day] = []
     async with _working(context), _reading(on.url) as reading:
         for nth in range(1, days + 1):
