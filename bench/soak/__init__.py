@@ -16,6 +16,7 @@ import asyncpg
 import msgspec
 import psutil
 from msgspec.structs import replace
+from rich.console import Console
 from rich.table import Table
 from tests.money_invariants import book_agrees
 
@@ -24,7 +25,7 @@ from bench.slow_gateway import FarGateway, far_gateway
 from bench.soak.people import BEGINS_ON, ZONE, Company, fill, found
 from bench.soak.sizes import Bloat, Sizes, bloat, sizes
 from bench.soak.verbs import draw
-from bench.stage import Meter, Stage, analyse, differences, stage
+from bench.stage import Meter, Stage, analyse, stage
 from billsmith.actions.advance import move_clock
 from billsmith.actions.context import Context
 from billsmith.actions.deliver import number_events_of
@@ -33,6 +34,7 @@ from billsmith.core.time_zones import local_midnight
 from billsmith.gateways.fake import FakeGateway
 from billsmith.gateways.registry import Registry
 from billsmith.vault import Vault, keys_in_file
+from billsmith.verify import verify
 from billsmith.wiring import KEYS_FILE, make_worker
 
 CUSTOMERS = 100_000
@@ -51,9 +53,10 @@ BLOAT_ASKED = 2.0
 """An index that is filled in at random is three quarters full, and a table may have a fifth of dead rows before
 autovacuum comes; together with what a page has to spare that comes to less than this."""
 SLOWER_ASKED = 1.25
-WIDTH = 120
 SHOWN = 12
 """Tables, and indexes, the worst ones."""
+
+wide = Console(highlight=False, width=max(screen.width, 120))
 
 
 class Lasting(msgspec.Struct, frozen=True):
@@ -118,17 +121,17 @@ async def soak(server_url: str, rows: int | None, lasting: Lasting | None = None
                 await analyse(on.url)
                 days = await _lived(on, context, companies, of.days)
             wrong = await _against_the_books(context, folder, companies)
-            differing = await differences(on)
+            report = await verify(on.url)
             tables, indexes = await bloat(on.url)
     _show_days(days)
     _show_bloat("tables", tables)
     _show_bloat("indexes", indexes)
-    for one in wrong[:10]:
-        screen.print(f"[red]{one}[/red]")
+    for one in [*wrong, *report.differences][:SHOWN]:
+        screen.print(str(one), style="red", markup=False)
     return Measured(
         f"Soak of {of.customers:,} customers over {of.days} days",
         _figures(days, tables, indexes, len(wrong)),
-        differing + len(wrong),
+        report.found + len(wrong),
         _details(of, days, tables, indexes),
     )
 
@@ -300,7 +303,7 @@ def _show_days(days: Sequence[Day]) -> None:
     for day in days:
         if _is_shown(day, len(days)):
             table.add_row(*_cells(day))
-    screen.print(table, width=WIDTH, crop=False)
+    wide.print(table)
 
 
 def _show_bloat(what: str, found: Sequence[Bloat]) -> None:
@@ -315,4 +318,4 @@ def _show_bloat(what: str, found: Sequence[Bloat]) -> None:
             f"{one.factor:.2f}",
             f"{one.octets / max(one.rows, 1):,.0f}",
         )
-    screen.print(table, width=WIDTH, crop=False)
+    wide.print(table)
