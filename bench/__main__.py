@@ -5,6 +5,8 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable
 
+import msgspec
+
 from bench.collection import collection
 from bench.growth import growth
 from bench.import_shop import import_shop
@@ -13,7 +15,10 @@ from bench.measured import Measured, screen, show, write
 from bench.over_http import get_invoice, post_invoice
 from bench.run import RUNS, Variant
 from bench.run import run as billing_run
+from bench.soak import SOAK, Lasting, soak
 from bench.stage import conditions, server
+from billsmith.cli.logs import configure_logs
+from billsmith.config import settings_from
 
 BENCHES: dict[str, Callable[[str, int | None], Awaitable[Measured]]] = {
     "post": post_invoice,
@@ -23,6 +28,7 @@ BENCHES: dict[str, Callable[[str, int | None], Awaitable[Measured]]] = {
     "collection": collection,
     "run": billing_run,
     "growth": growth,
+    "soak": soak,
 }
 
 
@@ -31,14 +37,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--only", choices=BENCHES, action="append", help="only this one; may be given several times")
     parser.add_argument("--rows", type=int, help="how many requests, invoices or lines, where another number is meant")
-    parser.add_argument("--customers", type=int, default=RUNS.customers, help="of the run")
+    parser.add_argument("--customers", type=int, help="of the run, or of the soak")
+    parser.add_argument("--days", type=int, default=SOAK.days, help="of the soak")
     parser.add_argument("--companies", type=int, default=RUNS.companies, help="of the run")
     parser.add_argument("--charges", type=int, choices=(1, 2, 3), default=RUNS.charges, help="of each plan of the run")
     parser.add_argument("--changed", type=int, default=RUNS.changed_percent, help="percent that changed in mid-month")
     parser.add_argument("--workers", type=int, default=RUNS.workers, help="of the run")
     parser.add_argument("--pairs", type=int, default=RUNS.pairs, help="of the run and its floor")
     given = parser.parse_args()
-    variant = Variant(given.customers, given.companies, given.charges, given.changed, given.workers, given.pairs)
+    customers = given.customers or RUNS.customers
+    lasting = Lasting(given.customers or SOAK.customers, given.days)
+    variant = Variant(customers, given.companies, given.charges, given.changed, given.workers, given.pairs)
     measured = []
     with server() as url:
         found = asyncio.run(conditions(url))
@@ -47,7 +56,14 @@ def main() -> int:
             f"{found['cores']} cores, {found['memory_gb']} GB, PostgreSQL {found['server_version']}, {durable}"
         )
         for name in given.only or BENCHES:
-            bench = billing_run(url, given.rows, variant) if name == "run" else BENCHES[name](url, given.rows)
+            match name:
+                case "run":
+                    bench = billing_run(url, given.rows, variant)
+                case "soak":
+                    configure_logs(msgspec.structs.replace(settings_from(), log_level="warning"))
+                    bench = soak(url, given.rows, lasting)
+                case _:
+                    bench = BENCHES[name](url, given.rows)
             measured.append(asyncio.run(bench))
             show(measured[-1])
     screen.print(f"\n{write(measured, found)}", markup=False, soft_wrap=True)

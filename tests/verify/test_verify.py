@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import get_args
 
 import pytest
 
@@ -17,6 +18,7 @@ from billsmith.clock import FixedClock
 from billsmith.core.credits import NewCredit
 from billsmith.core.customers import CustomerDetails
 from billsmith.core.invoices import Item
+from billsmith.core.ledger import PostingKind
 from billsmith.core.tenants import NewTenant
 from billsmith.store.pool import open_pool
 from billsmith.verify import read_checks, verify
@@ -28,6 +30,12 @@ from tests.verify.world import VAT, World, charge
 
 ROUNDS = 15
 WRITERS = 4
+
+
+def test_every_kind_of_posting_is_known_by_what_it_moves() -> None:
+    sql = next(check.sql for check in read_checks() if check.name == "transfer_postings")
+    unknown = [kind for kind in get_args(PostingKind) if f"('{kind}', " not in sql]
+    assert unknown == []
 
 
 async def test_a_world_made_through_actions_has_no_difference(world: World, world_url: str) -> None:

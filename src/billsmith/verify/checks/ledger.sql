@@ -70,6 +70,7 @@ WITH postings (kind, debits, credits, mirrored, about) AS (VALUES
     ('net_billed', 'receivable', 'billed_revenue', true, 'invoice line'),
     ('tax_billed', 'receivable', 'tax_payable', true, 'invoice line'),
     ('payout_billed', 'payout_cost', 'payable', true, 'invoice line'),
+    ('absorbed', 'receivable', 'bad_debt', false, 'invoice'),
     ('negative_total', 'receivable', 'customer_credit', false, 'invoice credit'),
     ('negative_total_voided', 'customer_credit', 'receivable', false, 'invoice credit'),
     ('credit_drawn', 'customer_credit', 'receivable', false, 'invoice credit'),
