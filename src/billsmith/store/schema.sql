@@ -800,7 +800,7 @@ CREATE INDEX subscriptions_of_group ON subscriptions (shard, group_id);         
 CREATE INDEX subscriptions_of_version ON subscriptions (tenant_id, plan_version_id, id);        -- whom a new version of a plan moves
 CREATE UNIQUE INDEX subscriptions_external_id ON subscriptions (shard, customer_id, external_id) WHERE external_id IS NOT NULL;  -- had once by a customer
 CREATE INDEX subscriptions_labels ON subscriptions USING gin (labels) WHERE labels <> '{}';     -- tags and metadata filters
-CREATE INDEX subscriptions_change_due ON subscriptions (next_change_at) WHERE next_change_at IS NOT NULL;  -- wake-up
+CREATE INDEX subscriptions_change_due ON subscriptions (next_change_at, id) WHERE next_change_at IS NOT NULL;  -- wake-up
 
 -- How far runs have come with each subscription: what every renewal moves, apart from the wide row, so that it costs two
 -- index entries in place of six or more. Bulk-loaded: no foreign key; verify checks that each subscription has its row.

@@ -5,7 +5,8 @@ from decimal import Decimal
 import pytest
 from msgspec.structs import replace
 
-from billsmith.core.catalog.rules import Case, PhaseAlignment
+from billsmith.core.catalog.plans import Plan
+from billsmith.core.catalog.rules import Case, PhaseAlignment, Side
 from billsmith.core.subscriptions.cancelling import Cancel, cancelled
 from billsmith.core.subscriptions.changing import (
     ChangeAfterEnd,
@@ -17,12 +18,13 @@ from billsmith.core.subscriptions.changing import (
     quantity_changed,
 )
 from billsmith.core.subscriptions.days import DayOutOfRange, NotAllowed
-from billsmith.core.subscriptions.group import SubscriptionNotThere, SubscriptionOver
+from billsmith.core.subscriptions.group import Group, SubscriptionNotThere, SubscriptionOver
 from billsmith.core.subscriptions.pausing import Pause, paused
 from billsmith.core.subscriptions.starting import (
     AddOnNotAvailable,
     CurrencyWithoutPrice,
     PhasesOver,
+    PlanNotClear,
     PlanNotThere,
     PlanRetired,
     SubscriptionFieldInvalid,
@@ -288,3 +290,35 @@ def test_a_bill_day_is_a_day_of_a_month() -> None:
     for wrong in (0, 32):
         with pytest.raises(SubscriptionFieldInvalid):
             bill_day_changed(started(), BASE, wrong)
+
+
+def priced_apart(group: Group, *, then: str) -> Group:
+    """Its catalogue, where the savers' plan is in a price list of its own; and what the rules say of the list."""
+    found = catalog(price_list=(Case(then, of=Side(product="basic")),))
+    (saver,) = found.plans["saver"].versions
+    plans = found.plans | {"saver": Plan("saver", (replace(saver, price_list="promo"),))}
+    return replace(group, catalog=replace(found, plans=plans))
+
+
+@pytest.mark.parametrize(("price_list", "plan"), [("default", "pro"), ("promo", "saver")])
+def test_a_product_alone_means_its_plan_in_the_price_list_of_the_rules(price_list: str, plan: str) -> None:
+    group = priced_apart(at(started("plain", on="1-1"), "3-10"), then=price_list)
+    made = plan_changed(group, BASE, PlanChange(product="pro", billing="immediate"))
+    assert made.saved[0].plan_version_id == newest(plan, "3-10").id
+    assert made == plan_changed(group, BASE, PlanChange(plan, billing="immediate"))
+
+
+@pytest.mark.parametrize(
+    ("asked", "pointer"),
+    [
+        (PlanChange(product="pro"), "/product"),  # pro and saver are both monthly and in the default list
+        (PlanChange(product="letter"), "/product"),  # billed weekly only
+        (PlanChange(product="gone"), "/product"),
+        (PlanChange(product="seats", plan="seats"), "/plan"),
+        (PlanChange(), "/plan"),
+    ],
+)
+def test_a_product_that_could_mean_none_or_several_plans_is_refused(asked: PlanChange, pointer: str) -> None:
+    with pytest.raises(PlanNotClear) as refused:
+        plan_changed(at(started("plain", on="1-1"), "3-10"), BASE, asked)
+    assert [error.pointer for error in refused.value.errors] == [pointer]

@@ -126,11 +126,13 @@ class SubscriptionToRelabel(Struct, frozen=True, gc=False, kw_only=True, forbid_
 class PlanToChangeTo(Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True):
     """Another plan, or the same for other prices. `when` left out: as the catalogue's rules say.
 
-    `entitlement_when`: where use changes at another time than billing. `prices` are those of its own from then on; left
-    out, the plan's.
+    `product` in place of `plan`: the plan of that product which is billed as often as the present one, in the price
+    list that the catalogue's rules say. `entitlement_when`: where use changes at another time than billing. `prices`
+    are those of its own from then on; left out, the plan's.
     """
 
-    plan: str
+    plan: str | UnsetType = UNSET
+    product: str | UnsetType = UNSET
     when: WhenText | None = None
     entitlement_when: WhenText | None = None
     quantity: DecimalText | None = None
@@ -143,7 +145,7 @@ class PlanToChangeTo(Struct, frozen=True, gc=False, kw_only=True, forbid_unknown
     def asked(self) -> Asked:
         """What the action is told. Raises DecimalMalformed, WhenMalformed."""
         return PlanChange(
-            self.plan,
+            None if self.plan is UNSET else self.plan,
             None if self.quantity is None else decimal(self.quantity, "/quantity"),
             _prices(self.prices, ""),
             self.bill_cycle_day,
@@ -151,6 +153,7 @@ class PlanToChangeTo(Struct, frozen=True, gc=False, kw_only=True, forbid_unknown
             _maybe_when(self.entitlement_when, "/entitlement_when"),
             self.phases_from,
             self.billed_on,
+            None if self.product is UNSET else self.product,
         )
 
 

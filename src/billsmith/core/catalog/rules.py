@@ -134,13 +134,15 @@ def _holds(case: Case, of: Traits, to: Traits | None, phase: PhaseKind | None) -
 
 
 def _fits(side: Side, plan: Traits) -> bool:
-    if side.length is not None and (plan.length is None or not _as_long(side.length, plan.length)):
+    if side.length is not None and not as_often(side.length, plan.length):
         return False
     wanted = (side.product, side.category, side.price_list, side.plan)
     there = (plan.product, plan.category, plan.price_list, plan.plan)
     return all(value is None or value == other for value, other in zip(wanted, there, strict=True))
 
 
-def _as_long(one: Length, other: Length) -> bool:
-    """12 months are a year, and 14 days two weeks."""
+def as_often(one: Length | None, other: Length | None) -> bool:
+    """Whether two plans are billed equally often: 12 months are a year, and 14 days two weeks."""
+    if one is None or other is None:
+        return one is other
     return (months_of(one), days_of(one)) == (months_of(other), days_of(other))

@@ -27,14 +27,17 @@ from billsmith.core.subscriptions.group import Altered, Group, begun, changed, m
 from billsmith.core.subscriptions.phases import aligned_like, phase_on
 from billsmith.core.subscriptions.starting import (
     AddOnNotAvailable,
+    PlanNotClear,
     SubscriptionPaused,
+    check_bill_day,
     check_numbers,
     check_phases,
     check_prices,
+    plan_of_product,
     version_sold,
 )
 from billsmith.core.subscriptions.stretches import ends_on, stretches
-from billsmith.core.subscriptions.subscription import Change
+from billsmith.core.subscriptions.subscription import Change, Subscription
 from billsmith.core.subscriptions.timeline import Timeline, live
 from billsmith.core.subscriptions.undoing import with_what_came_along
 from billsmith.errors import Conflict, Invalid
@@ -55,8 +58,8 @@ class ChangeAfterEnd(Conflict):
 class PlanChange(msgspec.Struct, frozen=True, gc=False):
     """What a plan is changed to, and when. None: the catalogue's rules decide, or it stays as it is."""
 
-    plan: str
-    """The same plan, for other prices, is a change too."""
+    plan: str | None = None
+    """The same plan, for other prices, is a change too. None: `product` says it."""
     quantity: Decimal | None = None
     prices: dict[str, Decimal] | None = None
     """Prices of its own from then on; None: the plan's."""
@@ -66,6 +69,8 @@ class PlanChange(msgspec.Struct, frozen=True, gc=False):
     """None: as billing."""
     alignment: PhaseAlignment | None = None
     billed_on: BillAlignment | None = None
+    product: str | None = None
+    """In place of the plan: that of this product which is billed as often, in the price list that the rules say."""
 
 
 def plan_changed(group: Group, subscription_id: SubscriptionId, asked: PlanChange) -> Altered:
@@ -73,7 +78,7 @@ def plan_changed(group: Group, subscription_id: SubscriptionId, asked: PlanChang
 
     Changes of plan that are pending for that day or later are undone. A base takes with it the add-ons that its new
     product does not offer. Raises NotAllowed, PlanNotThere, PlanRetired, ProductKindDiffers, CurrencyWithoutPrice,
-    PhasesOver, ChangeAfterEnd, SubscriptionOver, SubscriptionPaused, SubscriptionFieldInvalid.
+    PhasesOver, ChangeAfterEnd, SubscriptionOver, SubscriptionPaused, SubscriptionFieldInvalid, PlanNotClear.
     """
     altered = begun(group)
     timeline = member_of(altered.group, subscription_id)
@@ -82,9 +87,10 @@ def plan_changed(group: Group, subscription_id: SubscriptionId, asked: PlanChang
     if row.status == "paused":
         raise SubscriptionPaused("it is paused; resume it first")
     now_on = group.versions[row.plan_version_id]
-    when = asked.billing or _by_rules(altered.group, timeline, asked.plan)
+    plan = _plan_meant(group, row, now_on, asked)
+    when = asked.billing or _by_rules(altered.group, timeline, plan)
     at = effect(altered.group, timeline, asked.entitlement or when, when)
-    version = version_sold(group.catalog, asked.plan, at.billing_on, current=now_on.plan)
+    version = version_sold(group.catalog, plan, at.billing_on, current=now_on.plan)
     _check_kind(group, timeline, version)
     check_prices(version, row.currency, asked.prices)
     check_numbers(asked.quantity, asked.bill_cycle_day)
@@ -164,7 +170,7 @@ def bill_day_changed(group: Group, subscription_id: SubscriptionId, day: int, fr
     Add-ons that are billed on their base's day go with it. What is billed already stays.
     Raises SubscriptionOver, ChangeAfterEnd, SubscriptionFieldInvalid.
     """
-    check_numbers(None, day)
+    check_bill_day(day, "/day")
     altered = begun(group)
     timeline = member_of(altered.group, subscription_id)
     asked_on = group.today if from_on is None else day_in_range(from_on)
@@ -271,6 +277,15 @@ def _without_other_add_ons(
         if group.versions[member.subscription.plan_version_id].product not in offered
     ]
     return same_times(altered, gone, at)
+
+
+def _plan_meant(group: Group, row: Subscription, now_on: PlanVersion, asked: PlanChange) -> str:
+    if (asked.plan is None) == (asked.product is None):
+        raise PlanNotClear("name the plan to change to, or its product", pointer="/plan")
+    if asked.plan is not None:
+        return asked.plan
+    assert asked.product is not None
+    return plan_of_product(group.catalog, asked.product, now_on, row.product_kind, group.today)
 
 
 def _by_rules(group: Group, timeline: Timeline, plan: str) -> When:

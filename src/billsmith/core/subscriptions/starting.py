@@ -14,8 +14,11 @@ from billsmith.core.catalog.rules import (
     BillAlignment,
     Catalog,
     CreateAlignment,
+    as_often,
     bill_alignment,
     create_alignment,
+    price_list_for,
+    recurs_every,
     traits,
 )
 from billsmith.core.customers import Customer, not_deleted, today_of
@@ -46,6 +49,12 @@ class PlanNotThere(NotFound):
     """The catalogue has no such plan, or it isn't sold yet on that day."""
 
     code = "plan_not_found"
+
+
+class PlanNotClear(Invalid):
+    """Neither a plan nor a product, or both, are named; or the product has none, or several, that could be meant."""
+
+    code = "plan_not_clear"
 
 
 class PlanRetired(Conflict):
@@ -244,10 +253,33 @@ def version_sold(catalog: Catalog, code: str, on: date, current: str | None = No
     version = None if plan is None else version_on(plan, on)
     if plan is None or version is None:
         said = f"there is no plan {code[:80]!r}" if plan is None else f"plan {code} is not sold yet on {on}"
-        raise PlanNotThere(said)
+        raise PlanNotThere(said, pointer="/plan")
     if plan.retired_at is not None and code != current:
-        raise PlanRetired(f"plan {code} is retired; it takes no new subscribers")
+        raise PlanRetired(f"plan {code} is retired; it takes no new subscribers", pointer="/plan")
     return version
+
+
+def plan_of_product(catalog: Catalog, product: str, now_on: PlanVersion, category: ProductKind, on: date) -> str:
+    """The plan of a product that whoever is on `now_on` changes to: of the rules' price list, billed as often.
+
+    Raises PlanNotClear, unless exactly one is sold on that day.
+    """
+    of = traits(now_on, category)
+    price_list = price_list_for(catalog.rules, of)
+    sold = [(code, version_on(plan, on)) for code, plan in catalog.plans.items() if plan.retired_at is None]
+    found = [
+        code
+        for code, version in sold
+        if version is not None
+        and version.product == product
+        and version.price_list == price_list
+        and as_often(recurs_every(version), of.length)
+    ]
+    if len(found) == 1:
+        return found[0]
+    meant = "none" if not found else ", ".join(sorted(found))
+    said = f"of product {product[:80]!r} in price list {price_list}, billed as often as now, are sold: {meant}"
+    raise PlanNotClear(f"{said}; name the plan", pointer="/product")
 
 
 def check_prices(version: PlanVersion, currency: str, prices: dict[str, Decimal] | None) -> None:
@@ -276,8 +308,14 @@ def check_numbers(quantity: Decimal | None, bill_cycle_day: int | None = None) -
     """Raises SubscriptionFieldInvalid."""
     if quantity is not None and not (quantity.is_finite() and 0 <= quantity <= MOST_QUANTITY):
         raise SubscriptionFieldInvalid(f"a quantity is 0 to {MOST_QUANTITY:f}", pointer="/quantity")
-    if bill_cycle_day is not None and not 1 <= bill_cycle_day <= 31:
-        raise SubscriptionFieldInvalid("a bill cycle day is 1 to 31", pointer="/bill_cycle_day")
+    if bill_cycle_day is not None:
+        check_bill_day(bill_cycle_day, "/bill_cycle_day")
+
+
+def check_bill_day(day: int, pointer: str) -> None:
+    """Raises SubscriptionFieldInvalid."""
+    if not 1 <= day <= 31:
+        raise SubscriptionFieldInvalid("a bill cycle day is 1 to 31", pointer=pointer)
 
 
 def _check_place(version: PlanVersion, catalog: Catalog, group: Group, starts_on: date) -> None:

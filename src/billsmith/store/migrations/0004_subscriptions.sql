@@ -76,7 +76,7 @@ CREATE INDEX subscriptions_of_group ON subscriptions (shard, group_id);
 CREATE INDEX subscriptions_of_version ON subscriptions (tenant_id, plan_version_id, id);
 CREATE UNIQUE INDEX subscriptions_external_id ON subscriptions (shard, customer_id, external_id) WHERE external_id IS NOT NULL;
 CREATE INDEX subscriptions_labels ON subscriptions USING gin (labels) WHERE labels <> '{}';
-CREATE INDEX subscriptions_change_due ON subscriptions (next_change_at) WHERE next_change_at IS NOT NULL;
+CREATE INDEX subscriptions_change_due ON subscriptions (next_change_at, id) WHERE next_change_at IS NOT NULL;
 
 CREATE TABLE subscription_billing (
     shard smallint NOT NULL,
