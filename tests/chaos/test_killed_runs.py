@@ -85,7 +85,7 @@ async def a_run(settings: Settings, url: str, until_on: date, killing: Killing |
         if done.customers:
             batches.append(done)
 
-    job = Job(settings, url, until_on, None, AT_ONCE)
+    job = Job(settings, url, until_on, None, AT_ONCE, patience_seconds=0)
     with hired(WORKERS) as workers:
         running = asyncio.create_task(run_job(workers, job, note))
         if killing is not None:

@@ -1,11 +1,22 @@
 """Connections: as which role, with which codecs, and what happens to those that come back in a bad state."""
 
+import asyncio
+import socket
 from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
 
-from billsmith.store.pool import LeftInTransaction, Pool, open_pool
+from billsmith.store.pool import (
+    Connection,
+    DatabaseUnavailable,
+    LeftInTransaction,
+    Pool,
+    keep_alive,
+    open_pool,
+    session_settings,
+)
+from billsmith.store.transaction import transact
 
 
 @pytest.fixture
@@ -21,7 +32,33 @@ async def test_connections_act_as_the_programs_role_in_utc(alone: Pool) -> None:
     assert await alone.fetchval("SHOW timezone") == "UTC"
     assert await alone.fetchval("SHOW lock_timeout") == "30s"
     assert await alone.fetchval("SHOW idle_in_transaction_session_timeout") == "2min"
+    assert await alone.fetchval("SHOW statement_timeout") == "10min"
     assert await alone.fetchval("SHOW synchronous_commit") == "on"
+
+
+async def test_a_process_that_slept_too_long_in_a_transaction_has_lost_it_and_is_not_to_blame(alone: Pool) -> None:
+    async def sleep(connection: Connection) -> None:
+        await connection.execute("SET LOCAL idle_in_transaction_session_timeout = '1ms'")
+        stopped = connection._con._protocol.is_connected  # type: ignore[union-attr]
+        while stopped():  # noqa: ASYNC110  until the server has let go
+            await asyncio.sleep(0.01)
+        await connection.execute("SELECT 1")
+
+    with pytest.raises(DatabaseUnavailable):
+        await transact(alone, sleep)
+    assert await alone.fetchval("SELECT 1") == 1
+
+
+def test_a_machine_that_is_gone_is_noticed_from_both_ends() -> None:
+    here, there = socket.socketpair()
+    with here, there, socket.create_server(("127.0.0.1", 0)) as server:
+        keep_alive(here)  # on a socket of the machine itself there is nothing to be set
+        with socket.create_connection(server.getsockname()) as connected:
+            keep_alive(connected)
+            assert connected.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+    assert {name for name in session_settings() if name.startswith("tcp_keepalives")} == {
+        "tcp_keepalives_idle", "tcp_keepalives_interval", "tcp_keepalives_count",
+    }  # fmt: skip
 
 
 async def test_a_connection_left_in_a_transaction_is_thrown_away(alone: Pool) -> None:

@@ -94,7 +94,10 @@ class BalanceObject(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
 
 class CustomerObject(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """A customer. `balances` are given where they were asked for with expand=balances."""
+    """A customer. `balances` are given where they were asked for with expand=balances.
+
+    `billing_parked_because` is given where billing runs leave a customer out that is read, alone or in a list.
+    """
 
     id: str
     object: Literal["customer"] = "customer"
@@ -122,6 +125,7 @@ class CustomerObject(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     created_at: datetime
     deleted_at: datetime | None
     balances: tuple[BalanceObject, ...] | msgspec.UnsetType = msgspec.UNSET
+    billing_parked_because: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class InvoiceObject(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -289,7 +293,11 @@ class EventObject(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     data: Any
 
 
-def customer_object(customer: Customer, balances: dict[str, Balance] | None = None) -> CustomerObject:
+def customer_object(
+    customer: Customer,
+    balances: dict[str, Balance] | None = None,
+    parked_because: str | msgspec.UnsetType = msgspec.UNSET,
+) -> CustomerObject:
     """A customer as it is shown."""
     shown = {name: getattr(customer, name) for name in Customer.__struct_fields__ if name in _CUSTOMER_FIELDS}
     return CustomerObject(
@@ -298,6 +306,7 @@ def customer_object(customer: Customer, balances: dict[str, Balance] | None = No
         parent=maybe_show_id("customer", customer.parent_id),
         payment_method=maybe_show_id("payment_method", customer.payment_method_id),
         balances=msgspec.UNSET if balances is None else tuple(_balance(*entry) for entry in sorted(balances.items())),
+        billing_parked_because=parked_because,
     )
 
 
@@ -467,7 +476,9 @@ def invoice_at_version(document: Document, version: int, stored: Any) -> Documen
     )
 
 
-_CUSTOMER_FIELDS = frozenset(CustomerObject.__struct_fields__) - {"id", "parent", "payment_method", "balances"}
+_CUSTOMER_FIELDS = frozenset(CustomerObject.__struct_fields__) - {
+    "id", "parent", "payment_method", "balances", "billing_parked_because",
+}  # fmt: skip
 
 
 def _lines(lines: tuple[Line, ...], currency: str) -> tuple[LineObject, ...]:

@@ -11,7 +11,7 @@ from billsmith.actions.money_objects import money_object
 from billsmith.actions.objects import changeable_state, credit_object, customer_object, invoice_object
 from billsmith.core.billing.documents import corrected_ids, give_backs
 from billsmith.core.credits import Credit
-from billsmith.core.customers import Customer, as_party
+from billsmith.core.customers import Customer, ParkedCustomer, as_party
 from billsmith.core.decisions import Decision, Row, Standing
 from billsmith.core.facts import Fact
 from billsmith.core.ids import (
@@ -312,6 +312,8 @@ def stored_object(subject: Any, lines: Lines) -> Any:
         return invoice_object(Document(subject, tuple(lines.get(subject.id, ())), None, None, None))
     if isinstance(subject, Customer):
         return customer_object(subject)
+    if isinstance(subject, ParkedCustomer):
+        return customer_object(subject.customer, parked_because=subject.because)
     if isinstance(subject, Credit):
         return credit_object(subject)
     return money_object(subject)

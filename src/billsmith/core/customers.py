@@ -54,6 +54,13 @@ class Customer(msgspec.Struct, frozen=True, gc=False):
     deleted_at: datetime | None
 
 
+class ParkedCustomer(msgspec.Struct, frozen=True, gc=False):
+    """A customer that billing runs leave out from now on, and why."""
+
+    customer: Customer
+    because: str
+
+
 class CustomerDetails(msgspec.Struct, frozen=True, gc=False):
     """Everything about a customer that a caller may say, at creation and later."""
 

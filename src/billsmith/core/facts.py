@@ -16,6 +16,7 @@ FactType = Literal[
     "customer.created",
     "customer.updated",
     "customer.deleted",
+    "customer.billing_parked",
     "invoice.drafted",
     "invoice.updated",
     "invoice.deleted",

@@ -81,8 +81,14 @@ async def lock_customers(connection: Connection, tenant_id: TenantId, ids: Itera
 
 
 async def list_customers(connection: Connection | Pool, tenant_id: TenantId, filters: Filters) -> list[Customer]:
-    """A page of customers, newest first; one more than asked for if there are more."""
-    ids = [row["id"] for row in await list_ids(connection, _SQL["list_customers"], "customers", tenant_id, filters)]
+    """A page of customers, newest first; one more than asked for if there are more.
+
+    In place of a column `billing` can be asked to be `parked`: those whom runs leave out.
+    """
+    equal = dict(filters.equal)
+    text = _SQL["list_parked_customers" if equal.pop("billing", None) else "list_customers"]
+    wanted = msgspec.structs.replace(filters, equal=equal)
+    ids = [row["id"] for row in await list_ids(connection, text, "customers", tenant_id, wanted)]
     found = await get_customers(connection, tenant_id, ids)
     return [found[id_] for id_ in ids if id_ in found]
 

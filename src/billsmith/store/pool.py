@@ -1,6 +1,7 @@
 """Connections: opened with our codecs and role, handed back without a round trip."""
 
 import contextlib
+import socket
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -141,6 +142,7 @@ def outage_named() -> Iterator[None]:
         asyncpg.PostgresConnectionError,
         asyncpg.OperatorInterventionError,
         asyncpg.InsufficientResourcesError,
+        asyncpg.IdleInTransactionSessionTimeoutError,  # this process was stopped for so long that its locks were taken
     ) as error:
         if isinstance(error, ValueError):  # an argument that asyncpg can't encode is a defect of ours
             raise
@@ -175,7 +177,10 @@ def require_version(connection: Any) -> None:
 
 
 def session_settings() -> dict[str, str]:
-    """What every session of the program says when it connects. Plain PostgreSQL accepts the Citus setting unseen."""
+    """What every session of the program says when it connects. Plain PostgreSQL accepts the Citus setting unseen.
+
+    A process that stops answering, or whose machine is gone, loses its locks. Why so: docs/decisions/0027
+    """
     return {
         "role": PROGRAM_ROLE,
         "application_name": "billsmith",
@@ -183,12 +188,27 @@ def session_settings() -> dict[str, str]:
         "citus.override_table_visibility": "off",
         "lock_timeout": "30s",
         "idle_in_transaction_session_timeout": "120s",
+        "statement_timeout": "600s",  # one that waits for rows of a COPY is not idle
+        "tcp_keepalives_idle": "30",
+        "tcp_keepalives_interval": "10",
+        "tcp_keepalives_count": "3",
     }
 
 
+def keep_alive(of: Any) -> None:
+    """Notice within a minute that the peer's machine is gone, not after the two hours of most systems."""
+    if of is None or of.family == getattr(socket, "AF_UNIX", None):
+        return
+    of.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
+        if hasattr(socket, option):  # not every system has all of them
+            of.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+
+
 async def prepare_connection(connection: Any) -> None:
-    """jsonb travels as what msgspec reads and writes. Raises DatabaseTooOld."""
+    """jsonb travels as what msgspec reads and writes, and a dead peer is noticed. Raises DatabaseTooOld."""
     require_version(connection)
+    keep_alive(connection._transport.get_extra_info("socket"))  # asyncpg has no other way to it
     await connection.set_type_codec(
         "jsonb",
         schema="pg_catalog",

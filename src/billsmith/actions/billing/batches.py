@@ -330,6 +330,8 @@ async def _move_balances(connection: Connection, tenant_id: TenantId, printing: 
     now: Balances = {}
     for one in printing:
         currency, moved = one.plates.currency, one.plates.balance
+        if moved == Balance():
+            continue  # a document over nothing
         if one.balance is not None:
             before[one.customer.id] = {currency: one.balance}
         now[one.customer.id] = {currency: _sum(one.balance or Balance(), moved)}

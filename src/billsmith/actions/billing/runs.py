@@ -5,19 +5,22 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 
 import msgspec
+from msgspec.structs import replace
 
 from billsmith.actions.billing.batches import BatchBilled, bill_claimed
 from billsmith.actions.billing.customers import bill_in
 from billsmith.actions.calls import Call, Outcome, carry_out, previewed_or_done
 from billsmith.actions.context import Context
 from billsmith.actions.money.sweeping import NOBODYS_FAULT, in_halves, of_each_tenant
-from billsmith.actions.saving import lock_standing
-from billsmith.core.customers import not_deleted
+from billsmith.actions.saving import lock_standing, record_facts
+from billsmith.core.customers import ParkedCustomer, not_deleted
+from billsmith.core.facts import Fact
 from billsmith.core.ids import CustomerId, TenantId, shard_of
 from billsmith.core.invoices import Document
 from billsmith.core.tenants import Tenant
 from billsmith.core.time_zones import local_day
-from billsmith.errors import BillsmithError, Invalid
+from billsmith.errors import BillsmithError, Conflict, Invalid
+from billsmith.store import customers as customer_rows
 from billsmith.store import tenants as tenant_rows
 from billsmith.store.events import Cause
 from billsmith.store.pool import Connection
@@ -36,12 +39,28 @@ START: Place = (datetime.min.replace(tzinfo=UTC), 0)
 async def bill_customer(
     context: Context, call: Call, id_: CustomerId, until_on: date | None = None, *, preview: bool = False
 ) -> Outcome[list[Document]]:
-    """Bill one customer for all that is due by a day, today unless said. Raises CustomerNotFound, CustomerDeleted."""
+    """Bill one customer for all that is due by a day, today unless said; one that is parked is tried once more.
+
+    Raises CustomerNotFound, CustomerDeleted; StillParked for what runs would park it for again.
+    """
 
     async def verb(connection: Connection, cause: Cause) -> list[Document]:
         return await bill_customer_in(connection, context, cause, call.tenant, id_, until_on)
 
-    return await previewed_or_done(context, call, verb, preview=preview)
+    doing = previewed_or_done(context, call, verb, preview=preview)
+    (ended,) = await asyncio.gather(doing, return_exceptions=True)
+    if not isinstance(ended, BaseException):
+        return ended
+    said_already = isinstance(ended, BillsmithError) or not isinstance(ended, Exception)
+    if not said_already and await run_rows.parked_because(context.pool, call.tenant.id, [id_]):
+        raise StillParked(f"it can't be billed: {_because(ended)}") from ended
+    raise ended
+
+
+class StillParked(Conflict):
+    """A customer that runs leave out, and that could not be billed now either."""
+
+    code = "customer_still_parked"
 
 
 async def bill_customer_in(
@@ -177,8 +196,12 @@ def _due_at(now: datetime, until_on: date | None) -> datetime:
 
 async def _park(context: Context, call: Call, id_: CustomerId, error: BaseException) -> None:
     async def verb(connection: Connection, cause: Cause) -> None:
-        await lock_standing(connection, call.tenant, id_)
-        await coverage_rows.park_customer(connection, call.tenant.id, id_, _because(error))
+        customer = (await lock_standing(connection, call.tenant, id_)).customer
+        parked = ParkedCustomer(replace(customer, version=customer.version + 1), _because(error))
+        await customer_rows.update_customer(connection, parked.customer)
+        await coverage_rows.park_customer(connection, call.tenant.id, id_, parked.because)
+        fact = Fact("customer.billing_parked", id_, parked.customer.version, parked, id_)
+        await record_facts(connection, context, cause, [fact])
 
     await carry_out(context, call, verb)
 
@@ -223,6 +246,11 @@ _FIRST_TO_SEE_A_DAY = "Pacific/Kiritimati"
 async def parked_customers(context: Context, tenant: Tenant, limit: int = 1000) -> list[Parked]:
     """Customers that runs leave out, with the reason; the oldest first."""
     return await run_rows.parked_customers(context.pool, tenant.id, limit)
+
+
+async def parked_because(context: Context, tenant: Tenant, ids: Iterable[CustomerId]) -> dict[CustomerId, str]:
+    """Why runs leave out those of these customers whom they do."""
+    return await run_rows.parked_because(context.pool, tenant.id, ids)
 
 
 async def retry_parked(context: Context, call: Call) -> int:

@@ -4,7 +4,7 @@ from msgspec import UNSET
 from starlette.responses import Response
 
 from billsmith.actions import customers
-from billsmith.actions.billing.runs import bill_customer
+from billsmith.actions.billing.runs import bill_customer, parked_because
 from billsmith.actions.customers import resolve_customer
 from billsmith.actions.objects import BilledObject, CustomerObject, customer_object, invoice_object
 from billsmith.api.endpoints import Asked, Endpoint, answer
@@ -28,6 +28,7 @@ PATH = "/v1/customers"
 ONE = PATH + "/{id}"
 
 LISTED = Listed(
+    choices={"billing": ("parked",)},
     texts=("currency", "external_id"),
     instants=("created_at",),
     labels=True,
@@ -50,11 +51,14 @@ async def list_(asked: Asked) -> Response:
     filters = LISTED.read(asked.query, asked.tenant)
     found = await customers.list_customers(asked.context, asked.tenant, filters)
     balances = await _balances(asked, [customer.id for customer in found]) if expand else None
+    parked = await parked_because(asked.context, asked.tenant, [customer.id for customer in found])
     return answer(
         page_of(
             found,
             filters.limit,
-            lambda customer: customer_object(customer, None if balances is None else balances.get(customer.id, {})),
+            lambda customer: customer_object(
+                customer, None if balances is None else balances.get(customer.id, {}), parked.get(customer.id, UNSET)
+            ),
             lambda customer: Cursor(customer.id),
         )
     )
@@ -76,7 +80,8 @@ async def get(asked: Asked) -> Response:
     expand = asked.expand("balances")
     customer = await customers.get_customer(asked.context, asked.tenant, asked.id("customer"))
     balances = (await _balances(asked, [customer.id])).get(customer.id, {}) if expand else None
-    return answer(customer_object(customer, balances))
+    parked = await parked_because(asked.context, asked.tenant, [customer.id])
+    return answer(customer_object(customer, balances, parked.get(customer.id, UNSET)))
 
 
 async def change(asked: Asked) -> Response:
@@ -121,7 +126,7 @@ ENDPOINTS = (
     ),
     Endpoint(
         method="GET", path=PATH, name="listCustomers", summary="List customers", run=list_, scope=Scope.READ,
-        description="Newest first; deleted ones, too.",
+        description="Newest first; deleted ones, too. `billing=parked`: whom billing runs leave out, with the reason.",
         parameters=LISTED.parameters(), answers=CustomerObject, lists=True,
     ),
     Endpoint(
@@ -136,7 +141,8 @@ ENDPOINTS = (
     Endpoint(
         method="POST", path=f"{ONE}/bill", name="billCustomer", summary="Bill a customer now", run=bill,
         scope=Scope.WRITE, parameters=(PREVIEW,),
-        description="All that its subscriptions have due by a day, today unless said. Nothing due makes no invoice.",
+        description="All that its subscriptions have due by a day, today unless said. Nothing due makes no invoice. "
+        "A customer that runs left out is tried again, and once it is billed they take it in again.",
         body=CustomerToBill, example="bill", answers=BilledObject, status=201, problems=(404, 409),
     ),
     Endpoint(

@@ -44,6 +44,8 @@ class RunSummary(msgspec.Struct):
     customers: int = 0
     documents: int = 0
     parked: int = 0
+    outages: int = 0
+    """How often a worker died and was replaced, or lost the database and waited for it."""
     seconds: float = 0
     workers: int = 0
     worker_memory_growth_mb: float = 0
@@ -119,6 +121,7 @@ async def _run(
             summary.customers += done.customers
             summary.documents += done.documents
             summary.parked += done.parked
+            summary.outages += done.outages
             summary.worker_memory_growth_mb = max(summary.worker_memory_growth_mb, done.memory_growth_mb)
             show(summary.customers)
 
@@ -127,7 +130,7 @@ async def _run(
             await asyncio.shield(running)
         except asyncio.CancelledError:  # Ctrl-C: what is under way is ended, the rest stays for the next run
             for process in processes:
-                process.stop.set()
+                process.end_soon()
             summary.stopped = True
             await running
     summary.seconds = round(time.perf_counter() - began, 3)
@@ -216,6 +219,8 @@ def _show(summary: RunSummary) -> None:
         f"[green]✓[/green] {summary.documents:,} documents of {summary.customers:,} customers"
         f" in {summary.seconds:.1f} s ({rate})"
     )
+    if summary.outages:
+        screen.print(f"  {summary.outages} times a worker or the database was lost; the run went on")
     if summary.stopped:
         screen.print("  stopped; start it again to go on")
     if summary.parked:

@@ -1,7 +1,7 @@
 """The processes of a run. Each claims customers that nobody else holds, so they need to know nothing of one another.
 
 Workers elsewhere, and the sweep of `billsmith worker`, take part in the same way. One that dies lets go of its batch,
-which is rolled back, and the others come to it.
+which is rolled back, and the others come to it; another takes its place. One that loses the database waits for it.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ import msgspec
 from billsmith.actions.billing.runs import START, Turn, bill_batch, customers_waiting, tenants_waiting
 from billsmith.actions.calls import ClockMoving
 from billsmith.actions.context import Context
-from billsmith.actions.money.sweeping import worker_call
+from billsmith.actions.money.sweeping import NOBODYS_FAULT, worker_call
 from billsmith.cli.importing.memory import collect_rarely, peak_memory_mb
 from billsmith.config import Settings
 from billsmith.core.ids import TenantId
@@ -37,8 +37,15 @@ LOOKS_AT_THE_END = 10
 """So often a worker looks again for customers that others hold, before it leaves them to them."""
 
 
+DATABASE_PATIENCE_SECONDS = 60.0
+"""How long a worker waits for a database that went away, such as for its restart."""
+ASK_AGAIN_SECONDS = 0.5
+REPLACEMENTS = 3
+"""So often each worker is replaced by another, should it die."""
+
+
 class RunWorkerDied(Unavailable):
-    """A worker process ended before its work did; what it had committed stays, starting again goes on from there."""
+    """Workers ended before their work did; what they had committed stays, starting again goes on from there."""
 
     code = "run_worker_died"
 
@@ -52,6 +59,7 @@ class Job(msgspec.Struct):
     tenant_id: TenantId | None
     """None: all who live in the real time."""
     customers_at_once: int
+    patience_seconds: float = DATABASE_PATIENCE_SECONDS
 
 
 class Done(msgspec.Struct):
@@ -60,6 +68,8 @@ class Done(msgspec.Struct):
     customers: int = 0
     documents: int = 0
     parked: int = 0
+    outages: int = 0
+    """How often the database went away from it, or it from us."""
     memory_growth_mb: float = 0
     ready_at: float = 0
     """By the machine's own clock, of the first thing that it says."""
@@ -71,21 +81,21 @@ class RunWorker(msgspec.Struct):
     process: BaseProcess
     pipe: Connection
     stop: Event
+    told_to_stop: bool = False
+
+    def end_soon(self) -> None:
+        """Have it stop after its batch."""
+        self.told_to_stop = True
+        self.stop.set()
 
 
 @contextlib.contextmanager
 def hired(count: int) -> Iterator[list[RunWorker]]:
     """Worker processes, started now so that they are ready once there is a job; gone at the end, whatever happens."""
-    spawn = multiprocessing.get_context("spawn")
     workers: list[RunWorker] = []
     try:
         for _ in range(count):
-            ours, theirs = spawn.Pipe()
-            stop = spawn.Event()
-            process = spawn.Process(target=_work, args=(theirs, stop), daemon=True)
-            process.start()
-            theirs.close()
-            workers.append(RunWorker(process, ours, stop))
+            workers.append(_hire())
         yield workers
     finally:
         for worker in workers:
@@ -95,33 +105,58 @@ def hired(count: int) -> Iterator[list[RunWorker]]:
             worker.process.join()
 
 
-async def run_job(workers: Sequence[RunWorker], job: Job, on_batch: Callable[[Done], None]) -> float:
+def _hire() -> RunWorker:
+    spawn = multiprocessing.get_context("spawn")
+    ours, theirs = spawn.Pipe()
+    stop = spawn.Event()
+    process = spawn.Process(target=_work, args=(theirs, stop), daemon=True)
+    process.start()
+    theirs.close()
+    return RunWorker(process, ours, stop)
+
+
+async def run_job(workers: list[RunWorker], job: Job, on_batch: Callable[[Done], None]) -> float:
     """Have every worker do the job, telling `on_batch` what is done; the seconds from the first one that was ready on.
 
-    Raises RunWorkerDied, and what they raise.
+    One that dies is replaced in `workers`. Raises RunWorkerDied where that happens too often, and what they raise.
     """
-    began = 0.0
+    began, replacements = 0.0, REPLACEMENTS * len(workers)
 
     def note(done: Done) -> None:
         nonlocal began
         began = began or done.ready_at
         on_batch(done)
 
-    running = {}
     for worker in workers:
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it died: its pipe says so below
-            worker.pipe.send(job)
-        running[worker.pipe] = worker.process
+        _tell(worker, job)
+    running = {worker.pipe: nth for nth, worker in enumerate(workers)}
     while running:
         for pipe in wait(list(running), timeout=0):
             assert isinstance(pipe, Connection)
-            if not _receive(pipe, note):
-                process = running.pop(pipe)
-                process.join()
-                if process.exitcode:
-                    raise RunWorkerDied(f"a worker of the run ended with code {process.exitcode}; start the run again")
+            if _receive(pipe, note):
+                continue
+            nth = running.pop(pipe)
+            worker = workers[nth]
+            worker.process.join()
+            if not worker.process.exitcode or worker.told_to_stop:
+                continue
+            if not replacements:
+                raise RunWorkerDied(
+                    f"workers of the run keep ending, the last with code {worker.process.exitcode}; start the run again"
+                )
+            replacements -= 1
+            pipe.close()
+            workers[nth] = _hire()
+            _tell(workers[nth], job)
+            running[workers[nth].pipe] = nth
+            note(Done(outages=1))
         await asyncio.sleep(LOOK_EVERY_SECONDS)  # not waiting in `wait`: the loop must notice an interrupt
     return time.monotonic() - began
+
+
+def _tell(worker: RunWorker, job: Job) -> None:
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it died: its pipe says so later
+        worker.pipe.send(job)
 
 
 def _receive(pipe: Connection, on_batch: Callable[[Done], None]) -> bool:
@@ -151,17 +186,45 @@ def _work(pipe: Connection, stop: Event) -> None:
 
 
 async def _do(job: Job, pipe: Connection, stop: Event) -> None:
+    """The job, again on new connections where the database went away, until it has been away for too long."""
     settings = msgspec.structs.replace(job.settings, pool_size=2)
-    async with open_context(settings, job.url, migrated=False) as context:
-        memory, parent = peak_memory_mb(), os.getppid()
-        pipe.send(Done(ready_at=time.monotonic()))
-        turns = _Turns(context, job)
-        while not stop.is_set() and os.getppid() == parent:
-            turn = await turns.next()
-            if turn is None:
-                break
-            pipe.send(Done(turn.customers, turn.documents, turn.parked))
-        pipe.send(Done(memory_growth_mb=peak_memory_mb() - memory))
+    memory = peak_memory_mb()
+    away_since: float | None = None
+    parent = os.getppid()
+
+    def goes_on() -> bool:
+        return not stop.is_set() and os.getppid() == parent
+
+    def note(done: Done) -> None:
+        nonlocal away_since
+        away_since = None
+        pipe.send(done)
+
+    while goes_on():
+        try:
+            async with open_context(settings, job.url, migrated=False) as context:
+                memory = memory if away_since else peak_memory_mb()
+                pipe.send(Done(ready_at=time.monotonic()))
+                await _turns(context, job, goes_on, note)
+            break
+        except NOBODYS_FAULT as error:
+            if away_since is None:
+                away_since = time.monotonic()
+                pipe.send(Done(outages=1))
+            if time.monotonic() - away_since >= job.patience_seconds:
+                said = f"{error.detail}; waited {job.patience_seconds:.0f} s for it: start the run again to go on"
+                raise type(error)(said) from error
+            await asyncio.sleep(ASK_AGAIN_SECONDS)
+    pipe.send(Done(memory_growth_mb=peak_memory_mb() - memory))
+
+
+async def _turns(context: Context, job: Job, goes_on: Callable[[], bool], note: Callable[[Done], None]) -> None:
+    turns = _Turns(context, job)
+    while goes_on():
+        turn = await turns.next()
+        if turn is None:
+            return
+        note(Done(turn.customers, turn.documents, turn.parked))
 
 
 class _Turns:

@@ -113,6 +113,19 @@ async def parked_customers(connection: Connection | Pool, tenant_id: TenantId, l
     return [Parked(*row) for row in await connection.fetch(_SQL["parked_customers"], tenant_id, limit)]
 
 
+async def parked_because(
+    connection: Connection | Pool, tenant_id: TenantId, ids: Iterable[CustomerId]
+) -> dict[CustomerId, str]:
+    """The reasons of those of these customers that runs leave out."""
+    rows = await connection.fetch(_SQL["parked_because"], tenant_id, *split_ids(ids))
+    return {row["id"]: row["bill_parked_because"] for row in rows}
+
+
+async def count_parked_customers(connection: Connection | Pool) -> int:
+    """How many customers of all tenants runs leave out."""
+    return int(await connection.fetchval(_SQL["count_parked_customers"]))
+
+
 async def retry_parked(connection: Connection, tenant_id: TenantId, at: datetime) -> int:
     """Have them be billed from an instant on; how many."""
     said: str = await connection.execute(_SQL["retry_parked"], tenant_id, at)

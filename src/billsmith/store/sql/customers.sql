@@ -72,6 +72,10 @@ FROM unnest($2::smallint[], $3::uuid[], $4::text[], $5::bigint[], $6::bigint[], 
     AS moved (shard, customer_id, currency, receivable_minor, credit_minor, payable_minor)
 WHERE stored.tenant_id = $1 AND stored.shard = moved.shard AND stored.customer_id = moved.customer_id AND stored.currency = moved.currency;
 
+-- name: list_parked_customers
+-- Those whom runs leave out. Conditions, order and limit are appended (listing.py).
+SELECT shard, id FROM customers WHERE tenant_id = $1 AND bill_parked_because IS NOT NULL;
+
 -- name: list_customers
 -- Conditions, order and limit are appended (listing.py).
 SELECT shard, id FROM customers WHERE tenant_id = $1;

@@ -60,6 +60,16 @@ SELECT count(*) FROM customers WHERE tenant_id = $1 AND next_bill_at <= $2;
 -- name: parked_customers
 SELECT id, name, bill_parked_because FROM customers WHERE tenant_id = $1 AND bill_parked_because IS NOT NULL ORDER BY id LIMIT $2;
 
+-- name: parked_because
+SELECT customers.id, bill_parked_because
+FROM unnest($2::smallint[], $3::uuid[]) AS wanted (shard, id)
+JOIN customers ON customers.shard = wanted.shard AND customers.id = wanted.id
+WHERE tenant_id = $1 AND bill_parked_because IS NOT NULL;
+
+-- name: count_parked_customers
+-- across tenants: for the metric
+SELECT count(*) FROM customers WHERE bill_parked_because IS NOT NULL;
+
 -- name: retry_parked
 -- The reason stays until they are billed, or parked for another.
 UPDATE customers SET next_bill_at = $2 WHERE tenant_id = $1 AND bill_parked_because IS NOT NULL AND next_bill_at IS NULL;
