@@ -3,6 +3,8 @@
 import asyncio
 from typing import Any
 
+import pytest
+
 from billsmith.actions import customers, deliver, invoices, tenants
 from billsmith.actions.calls import Call
 from billsmith.actions.context import Context
@@ -127,3 +129,40 @@ async def test_a_fresh_tenant_has_one_event(context: Context) -> None:
     made = await tenants.create_tenant(context, NewTenant(name="New", currency="EUR"), "test", "req_test")
     assert await told(context, made) == ["tenant.created"]
     assert await customers.get_balances(context, made, []) == {}
+
+
+async def test_a_reader_has_only_what_it_needs_numbered_however_much_waits(
+    context: Context, call: Call, tenant: Tenant, tim: Customer, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(6):
+        await invoice(context, call, tim, 100)
+    monkeypatch.setattr(deliver, "EVENTS_AT_ONCE", 1)  # so that a turn is one transaction
+    page = await deliver.read_events(context, tenant, 0, 2)
+    assert [event.sequence for event in page.events] == [1, 2]
+    assert (page.more, page.next_after) == (True, 2)
+    assert tenant.id in await tenants_with_outbox(pool), "the rest waits for the dispatcher"
+    read, after = [], 0
+    while page.more:
+        page = await deliver.read_events(context, tenant, after, 2)
+        read += [event.sequence for event in page.events]
+        after = page.next_after
+    assert read == list(range(1, 9))
+
+
+async def test_what_is_rare_is_found_by_reading_on_over_pages_without_it(
+    context: Context, call: Call, tenant: Tenant, tim: Customer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(4):
+        await invoice(context, call, tim, 100)
+    await change(context, call, tim, name="Tom")
+    monkeypatch.setattr(deliver, "LOOKED_THROUGH", 2)
+    found, after, pages = [], 0, 0
+    while True:
+        page = await deliver.read_events(context, tenant, after, 10, "customer.updated")
+        found += [event.type for event in page.events]
+        after, pages = page.next_after, pages + 1
+        if not page.more:
+            break
+    assert found == ["customer.updated"]
+    assert pages > 2
+    assert after == 7

@@ -120,7 +120,7 @@ async def _gather(context: Context, tenant: Tenant, id_: OperationId, versions: 
 
     async def work(connection: Connection) -> None:
         await operation_rows.extend_lease(connection, tenant.id, id_, context.clock.wall() + LEASE)  # one at a time
-        if await operation_rows.count_items(connection, tenant.id, id_):
+        if await operation_rows.has_items(connection, tenant.id, id_):
             return
         after: UUID | None = None
         while page := await catalog_rows.subscribers_of(connection, tenant.id, versions, after, PAGE):

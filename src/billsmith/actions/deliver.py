@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import msgspec
+
 from billsmith.actions.context import Context
 from billsmith.actions.objects import EventObject, invoice_at_version, invoice_object
 from billsmith.core.ids import TenantId, maybe_show_id, show_id
@@ -9,12 +11,18 @@ from billsmith.core.tenants import Tenant
 from billsmith.store import events as event_rows
 from billsmith.store import idempotency
 from billsmith.store import invoices as invoice_rows
-from billsmith.store.events import NumberedEvent
+from billsmith.store.events import LAST_SEQUENCE, NumberedEvent
 from billsmith.store.pool import Connection
 from billsmith.store.transaction import transact
 
 TRANSACTIONS_AT_ONCE = 200
 """How many transactions' events are numbered in one go."""
+EVENTS_AT_ONCE = 10_000
+"""Behind so many events no further transaction's are: a run's batch has thousands, and readers wait for one go."""
+LOOKED_THROUGH = 5_000
+"""Among so many events a page of one type is looked for: what is rare must not cost reading everything."""
+TURNS_FOR_A_READER = 20
+"""So often a reader numbers, at most; the rest is the dispatcher's."""
 
 KEYS_AT_ONCE = 1000
 
@@ -33,11 +41,42 @@ async def number_events_of(context: Context, tenant: Tenant) -> None:
         pass
 
 
+class EventsRead(msgspec.Struct, frozen=True, gc=False):
+    """Some of the events behind a number, in order, and from where to read on."""
+
+    events: list[EventObject]
+    more: bool
+    next_after: int
+
+
+async def read_events(
+    context: Context, tenant: Tenant, after: int, limit: int, type_pattern: str | None = None
+) -> EventsRead:
+    """The next events behind a number: as many as wanted, or those of a type among the next few thousand.
+
+    Where a million wait for their numbers, after a run, only what is needed here is numbered first.
+    """
+    through = after + (limit + 1 if type_pattern is None else LOOKED_THROUGH)
+    last = min(through, await _number_up_to(context, tenant, through))
+    if last <= after:
+        return EventsRead([], more=False, next_after=after)
+    found = await events_after(context, tenant, after, limit + 1, type_pattern, last)
+    shown = found[:limit]
+    if len(found) > limit:
+        return EventsRead(shown, more=True, next_after=shown[-1].sequence)
+    return EventsRead(shown, more=last == through, next_after=last)
+
+
 async def events_after(
-    context: Context, tenant: Tenant, sequence: int, limit: int, type_pattern: str | None = None
+    context: Context,
+    tenant: Tenant,
+    sequence: int,
+    limit: int,
+    type_pattern: str | None = None,
+    last: int = LAST_SEQUENCE,
 ) -> list[EventObject]:
-    """Events behind `sequence`, in order, each with its object as it was at that version."""
-    events = await event_rows.events_after(context.pool, tenant.id, sequence, limit, type_pattern)
+    """Events behind `sequence` up to `last`, in order, each with its object as it was at that version."""
+    events = await event_rows.events_after(context.pool, tenant.id, sequence, limit, type_pattern, last)
     finalised = [event.object_id for event in events if _reads_document(event)]
     documents = await invoice_rows.get_documents(context.pool, tenant.id, finalised)
     return [_shown(event, _payload(event, documents)) for event in events]
@@ -48,9 +87,19 @@ async def forget_keys(context: Context) -> int:
     return await idempotency.forget_keys(context.pool, context.clock.wall(), KEYS_AT_ONCE)
 
 
+async def _number_up_to(context: Context, tenant: Tenant, sequence: int) -> int:
+    """Number what waits until this number is given or nothing waits; the last number that is given."""
+    last = await event_rows.last_sequence(context.pool, tenant.id)
+    for _ in range(TURNS_FOR_A_READER):
+        if last >= sequence or not await _number_for(context, tenant.id):
+            break
+        last = await event_rows.last_sequence(context.pool, tenant.id)
+    return last
+
+
 async def _number_for(context: Context, tenant_id: TenantId) -> int:
     async def work(connection: Connection) -> int:
-        return await event_rows.number_events(connection, tenant_id, TRANSACTIONS_AT_ONCE)
+        return await event_rows.number_events(connection, tenant_id, TRANSACTIONS_AT_ONCE, EVENTS_AT_ONCE)
 
     return await transact(context.pool, work)
 

@@ -184,8 +184,8 @@ async def _import(context: Context, run: _Run, database: str) -> tuple[DemoSumma
     order = ImportOrder(run.file, "demo", parse_mapping(MAPPING), run.workers, create_customers=True)
     with imports.watched(quiet=run.quiet) as watcher:
         imported = await run_import(context, run.settings, database, call, order, watcher)
-    with proof.watched(quiet=run.quiet) as on_check:
-        report = await verify(database, tenant_id=tenant.id, on_check=on_check)
+    with proof.watched(quiet=run.quiet) as on_progress:
+        report = await verify(database, tenant_id=tenant.id, on_progress=on_progress)
     return await _summed_up(context, call, run.shop, imported, report), report
 
 

@@ -8,20 +8,23 @@ from uuid import UUID
 
 import typer
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as ProgressBar
 from rich.table import Table
 
 from billsmith.actions.context import Context
 from billsmith.cli.session import FAILED, JsonOption, call_for, errors, in_context, print_json, screen
 from billsmith.config import Settings
 from billsmith.core.ids import PREFIXES, show_id
-from billsmith.verify import CheckResult, Difference, Report, read_checks
+from billsmith.verify import CheckResult, Difference, Progress, Report
 from billsmith.verify import verify as verify_database
 
 _NAMED_ID = re.compile(rf"\b({'|'.join(PREFIXES)}) ([0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}})\b")
 
 ON_SCREEN = 10
 """Differences shown per check; JSON has more of them."""
+WHOLE_RUN_SECONDS = 3600
+"""The time left is told by the speed since then: checks differ too much for that of the last few seconds."""
 
 
 def verify(
@@ -39,8 +42,8 @@ def verify(
 
     async def work(context: Context, settings: Settings, url: str) -> Report:
         tenant_id = None if tenant is None else (await call_for(context, tenant)).tenant.id
-        with watched(quiet=as_json) as on_check:
-            return await verify_database(url, tenant_id=tenant_id, on_check=on_check)
+        with watched(quiet=as_json) as on_progress:
+            return await verify_database(url, tenant_id=tenant_id, on_progress=on_progress)
 
     report = in_context(work)
     if as_json:
@@ -52,19 +55,23 @@ def verify(
 
 
 @contextmanager
-def watched(*, quiet: bool) -> Iterator[Callable[[CheckResult], None]]:
-    """A progress bar on stderr: how many checks have ended, and which was the last."""
+def watched(*, quiet: bool) -> Iterator[Callable[[Progress], None]]:
+    """A progress bar on stderr: how many checks have ended, which are under way, how long it took and takes still."""
     columns = (
-        SpinnerColumn(), TextColumn("verify"), BarColumn(), MofNCompleteColumn(),
-        TextColumn("checks, {task.description}"), TimeElapsedColumn(),
+        SpinnerColumn(), TextColumn("verify"), BarColumn(), TextColumn("{task.description}"), TimeElapsedColumn(),
+        TextColumn("left"), TimeRemainingColumn(),
     )  # fmt: skip
-    with Progress(*columns, console=errors, transient=True, disable=quiet) as progress:
-        checking = progress.add_task("beginning", total=len(read_checks()))
+    shown = ProgressBar(
+        *columns, console=errors, transient=True, disable=quiet, speed_estimate_period=WHOLE_RUN_SECONDS
+    )
+    with shown:
+        checking = shown.add_task("counting rows", total=1.0)
 
-        def on_check(result: CheckResult) -> None:
-            progress.update(checking, advance=1, description=result.name)
+        def on_progress(progress: Progress) -> None:
+            said = f"{progress.ended} of {progress.checks} checks, {', '.join(progress.under_way)}"
+            shown.update(checking, completed=progress.share, description=said)
 
-        yield on_check
+        yield on_progress
 
 
 def show(report: Report) -> None:

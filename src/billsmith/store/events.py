@@ -14,6 +14,7 @@ from billsmith.store.queries import load
 from billsmith.store.together import Writer, insert_rows
 
 _SQL = load("events")
+LAST_SEQUENCE = (1 << 63) - 1
 
 
 class Cause(msgspec.Struct, frozen=True, gc=False):
@@ -85,10 +86,13 @@ async def tenants_with_outbox(connection: Connection | Pool) -> list[TenantId]:
     return [row["tenant_id"] for row in await connection.fetch(_SQL["tenants_with_outbox"])]
 
 
-async def number_events(connection: Connection, tenant_id: TenantId, limit: int) -> int:
-    """Give the tenant's waiting events their numbers; how many. At most `limit` transactions' worth."""
+async def number_events(connection: Connection, tenant_id: TenantId, transactions: int, events: int) -> int:
+    """Give the tenant's waiting events their numbers; how many.
+
+    Of at most so many transactions, and none is begun behind so many events.
+    """
     following = await connection.fetchval(_SQL["lock_event_series"], tenant_id)
-    taken = await connection.fetch(_SQL["take_outbox"], tenant_id, limit)
+    taken = await connection.fetch(_SQL["take_outbox"], tenant_id, transactions, events)
     waiting = sorted(taken, key=lambda row: row["position"])
     records = [
         (tenant_id, following + nth, shard, event_id)
@@ -110,10 +114,15 @@ async def last_sequence(connection: Connection | Pool, tenant_id: TenantId) -> i
 
 
 async def events_after(
-    connection: Connection | Pool, tenant_id: TenantId, sequence: int, limit: int, type_pattern: str | None = None
+    connection: Connection | Pool,
+    tenant_id: TenantId,
+    sequence: int,
+    limit: int,
+    type_pattern: str | None = None,
+    last: int = LAST_SEQUENCE,
 ) -> list[NumberedEvent]:
-    """Events behind `sequence`, in order; `type_pattern` is a LIKE pattern such as `invoice.%`."""
+    """Events behind `sequence`, in order, up to `last`; `type_pattern` is a LIKE pattern such as `invoice.%`."""
     return [
         NumberedEvent(*row)
-        for row in await connection.fetch(_SQL["events_after"], tenant_id, sequence, limit, type_pattern)
+        for row in await connection.fetch(_SQL["events_after"], tenant_id, sequence, limit, type_pattern, last)
     ]

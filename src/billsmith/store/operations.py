@@ -193,6 +193,11 @@ async def end_item(
     await connection.execute(_SQL["end_item"], tenant_id, id_, item_id, status, detail)
 
 
+async def has_items(connection: Connection | Pool, tenant_id: TenantId, id_: UUID) -> bool:
+    """Whether an operation has any items yet, however many."""
+    return bool(await connection.fetchval(_SQL["has_items"], tenant_id, id_))
+
+
 async def count_items(connection: Connection | Pool, tenant_id: TenantId, id_: UUID) -> list[ItemCount]:
     """How many items of an operation stand how, and what they come to."""
     return [ItemCount(*row) for row in await connection.fetch(_SQL["count_items"], tenant_id, id_)]

@@ -28,6 +28,16 @@ class CheckResult:
 
 
 @dataclass(frozen=True)
+class Progress:
+    """How far a run is. `share` is the part of all rows that ended checks have read, by which the time left is told."""
+
+    ended: int
+    checks: int
+    share: float
+    under_way: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Report:
     """What a whole run found; `rows` says how many rows each table had in the snapshot that was looked at."""
 

@@ -13,7 +13,7 @@ from asyncpg.pool import PoolConnectionProxy
 
 from billsmith.errors import Conflict, Unavailable
 from billsmith.verify.reading import Check, read_checks
-from billsmith.verify.report import CheckResult, Difference, Report
+from billsmith.verify.report import CheckResult, Difference, Progress, Report
 
 if TYPE_CHECKING:  # the stubs know these as generic, the classes themselves are not
     Connection: TypeAlias = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
@@ -62,27 +62,30 @@ async def verify(
     *,
     tenant_id: UUID | None = None,
     on_check: Callable[[CheckResult], None] = lambda result: None,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> Report:
     """Every difference between a stored figure and the rows it comes from, of one tenant or of all.
 
     Given a URL, its user must be able to read every table; the checks run side by side in one snapshot, so a running
     system gives no false difference. Given a connection, they run on it one after the other, in its own transaction if
-    one is open. `on_check` hears of each check as it ends. Raises DatabaseUnreadable, SchemaUnknown.
+    one is open. `on_check` hears of each check as it ends, `on_progress` of each that begins or ends.
+    Raises DatabaseUnreadable, SchemaUnknown.
     """
     began = time.monotonic()
     rows: dict[str, int] = {}
     results: list[CheckResult] = []
-    waiting = deque(read_checks())
 
-    async def work(connection: Connection) -> None:
-        while waiting:
-            results.append(await _run(connection, waiting.popleft(), tenant_id))
+    async def work(connection: Connection, course: _Course) -> None:
+        while (check := course.next()) is not None:
+            results.append(await _run(connection, check, tenant_id))
+            course.end(check)
             on_check(results[-1])
 
     try:
         async with _one_snapshot(database) as connections:
             rows = await _count_rows(connections[0], tenant_id)
-            await _side_by_side([work(connection) for connection in connections])
+            course = _Course(read_checks(), rows, on_progress)
+            await _side_by_side([work(connection, course) for connection in connections])
     except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError) as error:
         raise SchemaUnknown(
             f"this is not the schema that is to be verified; run `billsmith migrate`: {error}"
@@ -90,6 +93,37 @@ async def verify(
     except (OSError, asyncpg.InterfaceError, asyncpg.PostgresError) as error:
         raise DatabaseUnreadable(f"the database can't be verified: {error}") from error
     return Report(tuple(sorted(results, key=lambda result: result.name)), rows, time.monotonic() - began)
+
+
+class _Course:
+    """The checks still to be run, those that read most first, so that none is left running alone at the end."""
+
+    def __init__(self, checks: list[Check], rows: dict[str, int], on_progress: Callable[[Progress], None]) -> None:
+        self._rows = {check: check.rows_read(rows) for check in checks}
+        self._waiting = deque(sorted(checks, key=lambda check: -self._rows[check]))
+        self._under_way: list[Check] = []
+        self._ended: list[Check] = []
+        self._on_progress = on_progress
+
+    def next(self) -> Check | None:
+        """The next one, which is under way from now on; None: there is no other."""
+        if not self._waiting:
+            return None
+        self._under_way.append(self._waiting.popleft())
+        self._tell()
+        return self._under_way[-1]
+
+    def end(self, check: Check) -> None:
+        """It is done."""
+        self._under_way.remove(check)
+        self._ended.append(check)
+        self._tell()
+
+    def _tell(self) -> None:
+        read = sum(self._rows[check] for check in self._ended)
+        share = read / max(1, sum(self._rows.values()))
+        names = tuple(check.name for check in self._under_way)
+        self._on_progress(Progress(len(self._ended), len(self._rows), share, names))
 
 
 @asynccontextmanager

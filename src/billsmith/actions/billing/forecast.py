@@ -29,12 +29,15 @@ class Sum(msgspec.Struct):
 class Forecast(msgspec.Struct):
     """What some customers have due, by currency; and how many of them could not be billed."""
 
+    looked_at: int = 0
+    """How many customers were looked at; some of them have nothing due after all."""
     customers: int = 0
     refused: int = 0
     sums: dict[str, Sum] = {}
 
     def add(self, other: "Forecast") -> None:
         """Count others in."""
+        self.looked_at += other.looked_at
         self.customers += other.customers
         self.refused += other.refused
         for currency, more in other.sums.items():
@@ -46,9 +49,7 @@ class Forecast(msgspec.Struct):
 
 async def forecast(context: Context, tenant: Tenant, until_on: date | None = None) -> AsyncIterator[Forecast]:
     """What a run would bill a tenant's customers by a day, or by each one's today; a batch at a time."""
-    now = context.clock.of(tenant)
-    # A day ends last in the far west, twelve hours after it does in UTC.
-    due_at = now if until_on is None else datetime.combine(until_on, time(12), UTC) + timedelta(days=1)
+    now, due_at = context.clock.of(tenant), _due_at(context, tenant, until_on)
     after = UUID(int=0)
     while ids := await run_rows.customers_to_bill_page(context.pool, tenant.id, due_at, after, AT_ONCE):
         after = ids[-1]
@@ -57,7 +58,7 @@ async def forecast(context: Context, tenant: Tenant, until_on: date | None = Non
             customers = [one for one in found.values() if is_billed(one)]
             days = {one.id: until_on or today_of(one, now) for one in customers}
             loaded = await load_bought(connection, tenant.id, customers, days)
-        batch = Forecast()
+        batch = Forecast(looked_at=len(ids))
         for customer in customers:
             try:
                 billed = all_due(customer, tenant.settings, loaded[customer.id], days[customer.id])
@@ -72,3 +73,15 @@ async def forecast(context: Context, tenant: Tenant, until_on: date | None = Non
                 total.lines += len(document.lines)
                 total.total_minor += document.total_minor if document.direction == "charge" else -document.total_minor
         yield batch
+
+
+async def customers_to_forecast(context: Context, tenant: Tenant, until_on: date | None = None) -> int:
+    """How many customers a forecast looks at."""
+    return await run_rows.count_customers_to_bill(context.pool, tenant.id, _due_at(context, tenant, until_on))
+
+
+def _due_at(context: Context, tenant: Tenant, until_on: date | None) -> datetime:
+    """A day ends last in the far west, twelve hours after it does in UTC."""
+    if until_on is None:
+        return context.clock.of(tenant)
+    return datetime.combine(until_on, time(12), UTC) + timedelta(days=1)

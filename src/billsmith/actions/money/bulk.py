@@ -138,7 +138,7 @@ async def cancel_operation(context: Context, call: Call, id_: UUID) -> Outcome[O
     """Stop an operation: what is done stays done, the rest is left. Raises OperationNotFound, OperationEnded."""
 
     async def verb(connection: Connection, cause: Cause) -> OperationInFull:
-        await _in_full(connection, call.tenant, id_)
+        await _alone(connection, call.tenant, id_)
         if not await operation_rows.cancel_operation(connection, call.tenant.id, id_, cause.caused_at):
             raise OperationEnded("this operation has ended already")
         return await _in_full(connection, call.tenant, id_)
@@ -160,13 +160,13 @@ async def list_items(
     context: Context, tenant: Tenant, id_: UUID, status: str | None, after: UUID | None, limit: int
 ) -> list[OperationItem]:
     """What became of each item, in the order of their ids. Raises OperationNotFound."""
-    await _in_full(context.pool, tenant, id_)
+    await _alone(context.pool, tenant, id_)
     return await operation_rows.list_items(context.pool, tenant.id, id_, status, after, limit)
 
 
 async def _carry_on(context: Context, tenant: Tenant, id_: OperationId, clock_holder: UUID | None = None) -> int:
     """Work on the next items. Each has a key of its own, so that one that was cut off is not refunded twice."""
-    operation = (await _in_full(context.pool, tenant, id_)).operation
+    operation = await _alone(context.pool, tenant, id_)
     asked = operation.input or {}
     items = await operation_rows.waiting_items(context.pool, tenant.id, id_, ITEMS_AT_ONCE)
     for item in items:
@@ -253,7 +253,13 @@ async def _items(connection: Any, tenant: Tenant, wanted: RefundFilter) -> list[
 
 
 async def _in_full(connection: Any, tenant: Tenant, id_: UUID) -> OperationInFull:
+    operation = await _alone(connection, tenant, id_)
+    return OperationInFull(operation, await operation_rows.count_items(connection, tenant.id, id_))
+
+
+async def _alone(connection: Any, tenant: Tenant, id_: UUID) -> Operation:
+    """Without its items counted, of which there may be a million."""
     operation = await operation_rows.get_operation(connection, tenant.id, id_)
     if operation is None:
         raise OperationNotFound(f"there is no operation {show_id('operation', id_)}")
-    return OperationInFull(operation, await operation_rows.count_items(connection, tenant.id, id_))
+    return operation

@@ -1,7 +1,6 @@
 """/v1/events"""
 
 import re
-from typing import Any
 
 import msgspec
 from starlette.responses import Response
@@ -27,7 +26,10 @@ PARAMETERS = (
 
 
 class EventPage(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """Events in their order. `next_after` is sent as `after` next time, whether there are more already or not."""
+    """Events in their order. `next_after` is sent as `after` next time, whether there are more already or not.
+
+    Of one type a page may have fewer than asked for, or none, with `has_more`: it looks through some thousand events.
+    """
 
     object: str = "list"
     data: list[EventObject]
@@ -40,10 +42,8 @@ async def list_(asked: Asked) -> Response:
     after = whole_number(asked.query, "after", 0, 0, _LARGEST_SEQUENCE)
     limit = limit_of(asked.query)
     pattern = _pattern(asked.query)
-    await deliver.number_events_of(asked.context, asked.tenant)
-    found: list[Any] = await deliver.events_after(asked.context, asked.tenant, after, limit + 1, pattern)
-    shown = found[:limit]
-    return answer(EventPage(data=shown, has_more=len(found) > limit, next_after=shown[-1].sequence if shown else after))
+    found = await deliver.read_events(asked.context, asked.tenant, after, limit, pattern)
+    return answer(EventPage(data=found.events, has_more=found.more, next_after=found.next_after))
 
 
 def _pattern(query: dict[str, str]) -> str | None:

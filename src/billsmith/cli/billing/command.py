@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from billsmith.actions.billing.forecast import Forecast, forecast
+from billsmith.actions.billing.forecast import Forecast, customers_to_forecast, forecast
 from billsmith.actions.billing.runs import (
     SWEEP,
     check_not_ahead,
@@ -173,11 +173,14 @@ async def _list_parked(context: Context, tenant: str | None, *, as_json: bool) -
 
 async def _look(context: Context, tenant: str | None, until_on: date | None, *, as_json: bool) -> None:
     total = Forecast()
-    for one in await _meant(context, tenant):
-        if tenant is None and one.clock_at is not None:
-            continue  # it lives in a time of its own
-        async for batch in forecast(context, one, until_on):
-            total.add(batch)
+    # without a name, those that live in a time of their own are left out
+    meant = [one for one in await _meant(context, tenant) if tenant is not None or one.clock_at is None]
+    waiting = sum([await customers_to_forecast(context, one, until_on) for one in meant])
+    with _watched(waiting, quiet=as_json, doing="working out") as show:
+        for one in meant:
+            async for batch in forecast(context, one, until_on):
+                total.add(batch)
+                show(total.looked_at)
     if as_json:
         print_json(total)
         return
@@ -193,10 +196,10 @@ async def _look(context: Context, tenant: str | None, until_on: date | None, *, 
 
 
 @contextmanager
-def _watched(waiting: int, *, quiet: bool) -> Iterator[Callable[[int], None]]:
+def _watched(waiting: int, *, quiet: bool, doing: str = "billing") -> Iterator[Callable[[int], None]]:
     """A progress bar on stderr: customers done, how fast, and the time left."""
     columns = (
-        SpinnerColumn(), TextColumn("billing"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"),
+        SpinnerColumn(), TextColumn(doing), BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"),
         TimeRemainingColumn(),
     )  # fmt: skip
     with Progress(*columns, console=errors, transient=True, disable=quiet) as progress:

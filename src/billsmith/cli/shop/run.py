@@ -111,8 +111,8 @@ async def settle_shop(
             context, call, year, lambda done: on_progress("taking back", done, len(year.returned))
         )
         watch.ended("taken back", returns.documents, "documents")
-    with proof.watched(quiet=quiet) as on_check:
-        report = await verify(database, tenant_id=tenant.id, on_check=on_check)
+    with proof.watched(quiet=quiet) as on_progress:
+        report = await verify(database, tenant_id=tenant.id, on_progress=on_progress)
     comparison, written_off = await _compared(settled)
     watch.ended("verified", report.found, "differences")
     balance = (await totals_of_balances(context, tenant)).get(CURRENCY, Balance())

@@ -27,7 +27,12 @@ SELECT tenant_id FROM waiting WHERE tenant_id IS NOT NULL;
 SELECT next_sequence FROM event_series WHERE tenant_id = $1 FOR UPDATE;
 
 -- name: take_outbox
-DELETE FROM outbox WHERE (shard, position) IN (SELECT shard, position FROM outbox WHERE tenant_id = $1 ORDER BY position LIMIT $2) AND tenant_id = $1
+-- The first so many transactions, but none that begins behind so many events: one of a run can have thousands.
+DELETE FROM outbox WHERE (shard, position) IN (
+    SELECT shard, position FROM (
+        SELECT shard, position, sum(cardinality(event_ids)) OVER (ORDER BY position) - cardinality(event_ids) AS before
+        FROM (SELECT shard, position, event_ids FROM outbox WHERE tenant_id = $1 ORDER BY position LIMIT $2) AS first
+    ) AS counted WHERE before < $3) AND tenant_id = $1
 RETURNING shard, position, event_ids;
 
 -- name: advance_event_series
@@ -41,7 +46,7 @@ SELECT sequence, events.id, type, customer_id, object_id, object_version, object
 FROM event_numbers
 JOIN events ON events.tenant_id = $1 AND events.shard = event_numbers.shard AND events.id = event_id
 JOIN causes ON causes.tenant_id = $1 AND causes.id = cause_id
-WHERE event_numbers.tenant_id = $1 AND sequence > $2 AND ($4::text IS NULL OR type LIKE $4)
+WHERE event_numbers.tenant_id = $1 AND sequence > $2 AND sequence <= $5 AND ($4::text IS NULL OR type LIKE $4)
 ORDER BY sequence LIMIT $3;
 
 -- name: insert_cause

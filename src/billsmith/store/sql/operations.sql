@@ -74,6 +74,9 @@ ORDER BY item_id LIMIT $5;
 -- name: end_item
 UPDATE operation_items SET status = $4, detail = $5 WHERE tenant_id = $1 AND operation_id = $2 AND item_id = $3;
 
+-- name: has_items
+SELECT EXISTS (SELECT FROM operation_items WHERE tenant_id = $1 AND operation_id = $2);
+
 -- name: count_items
 SELECT status, currency, count(*) AS items, sum(amount_minor)::bigint AS amount_minor FROM operation_items
 WHERE tenant_id = $1 AND operation_id = $2 GROUP BY status, currency ORDER BY status, currency;

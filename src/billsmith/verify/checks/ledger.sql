@@ -31,7 +31,7 @@ CROSS JOIN LATERAL (VALUES
     ('credit_minor', COALESCE(customer_credit, 0), credit_minor),
     ('payable_minor', COALESCE(payable, 0), payable_minor)
 ) AS figures (figure, expected, stored)
-WHERE expected IS DISTINCT FROM stored;
+WHERE (receivable = receivable_minor AND customer_credit = credit_minor AND payable = payable_minor) IS NOT TRUE AND expected IS DISTINCT FROM stored;
 
 -- name: customer_totals
 -- What a customer owes is what its invoices still ask for; its credit is what is left of its credits, reserved or not.

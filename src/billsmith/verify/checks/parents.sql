@@ -16,7 +16,11 @@ CROSS JOIN LATERAL (VALUES
     ('shard', customers.shard = (get_byte(uuid_send(customers.id), 14) & 3) * 256 + get_byte(uuid_send(customers.id), 15),
         ((get_byte(uuid_send(customers.id), 14) & 3) * 256 + get_byte(uuid_send(customers.id), 15))::text, customers.shard::text)
 ) AS figures (figure, holds, expected, stored)
-WHERE ($1::uuid IS NULL OR customers.tenant_id = $1) AND NOT holds;
+WHERE ($1::uuid IS NULL OR customers.tenant_id = $1)
+    AND (tenants.id IS NOT NULL AND (customers.parent_id IS NULL OR parents.id IS NOT NULL)
+        AND parties.party ->> 'name' IS NOT DISTINCT FROM customers.name::text
+        AND customers.shard = (get_byte(uuid_send(customers.id), 14) & 3) * 256 + get_byte(uuid_send(customers.id), 15)) IS NOT TRUE
+    AND NOT holds;
 
 -- name: customer_names
 -- A customer that is not deleted is found by its external id, and nobody else is.

@@ -7,18 +7,23 @@ SELECT subscriptions.tenant_id, 'subscription ' || subscriptions.id AS object, f
 FROM subscriptions
 LEFT JOIN customers ON customers.tenant_id = subscriptions.tenant_id AND customers.shard = subscriptions.shard AND customers.id = customer_id
 LEFT JOIN plan_versions ON plan_versions.tenant_id = subscriptions.tenant_id AND plan_versions.id = plan_version_id
+LEFT JOIN (
+    SELECT tenant_id, shard, group_id, count(DISTINCT customer_id) AS owners
+    FROM subscriptions
+    WHERE $1::uuid IS NULL OR tenant_id = $1
+    GROUP BY tenant_id, shard, group_id
+) AS groups ON groups.tenant_id = subscriptions.tenant_id AND groups.shard = subscriptions.shard AND groups.group_id = subscriptions.group_id
 CROSS JOIN LATERAL (SELECT
-    (get_byte(uuid_send(subscriptions.id), 14) & 3) * 256 + get_byte(uuid_send(subscriptions.id), 15) AS own,
-    (SELECT count(DISTINCT others.customer_id) FROM subscriptions AS others
-     WHERE others.tenant_id = subscriptions.tenant_id AND others.shard = subscriptions.shard AND others.group_id = subscriptions.group_id) AS owners
+    (get_byte(uuid_send(subscriptions.id), 14) & 3) * 256 + get_byte(uuid_send(subscriptions.id), 15) AS own
 ) AS seen
 CROSS JOIN LATERAL (VALUES
     ('customer_id', customers.id IS NOT NULL, 'a customer of this tenant', customer_id::text),
     ('plan_version_id', plan_versions.id IS NOT NULL, 'a plan of this tenant', plan_version_id::text),
-    ('group_id', owners = 1, 'a group of one customer', group_id::text),
+    ('group_id', owners = 1, 'a group of one customer', subscriptions.group_id::text),
     ('shard', subscriptions.shard = own, own::text, subscriptions.shard::text)
 ) AS figures (figure, holds, expected, stored)
-WHERE ($1::uuid IS NULL OR subscriptions.tenant_id = $1) AND NOT holds;
+WHERE ($1::uuid IS NULL OR subscriptions.tenant_id = $1)
+    AND (customers.id IS NOT NULL AND plan_versions.id IS NOT NULL AND owners = 1 AND subscriptions.shard = own) IS NOT TRUE AND NOT holds;
 
 -- name: subscription_timelines
 -- A timeline has entries 1, 2, 3 …, of which the first alone is the creation, with the day on which billing starts.
@@ -83,7 +88,7 @@ CROSS JOIN LATERAL (VALUES
     ('line_no', lines.line_no IS NOT NULL, 'a line of subscription ' || coverage.subscription_id, coverage.line_no::text),
     ('amount_minor', lines.line_no IS NULL OR lines.amount_minor = coverage.amount_minor, lines.amount_minor::text, coverage.amount_minor::text)
 ) AS figures (figure, holds, expected, stored)
-WHERE ($1::uuid IS NULL OR coverage.tenant_id = $1) AND NOT holds;
+WHERE ($1::uuid IS NULL OR coverage.tenant_id = $1) AND (lines.amount_minor = coverage.amount_minor) IS NOT TRUE AND NOT holds;
 
 -- name: give_back_lines
 -- What gives back is a line that says so and names the line it corrects, with that amount; that line covers the days given back.
