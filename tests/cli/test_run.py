@@ -110,6 +110,9 @@ def test_a_day_that_has_not_begun_is_refused(run: Callable[..., Result], due: st
     assert said.exit_code == 1
     assert "has not begun yet for Cloud; a dry run looks ahead" in said.stderr
     assert told(due, "SELECT count(*) FROM invoices") == 0
+    assert run("--workers", "1").exit_code == 0
+    again = run("--until", str(TODAY + timedelta(days=3)))
+    assert again.exit_code == 1, "also when nobody has anything due"
 
 
 def test_who_can_not_be_billed_is_listed_with_the_reason_and_tried_again(run: Callable[..., Result], due: str) -> None:

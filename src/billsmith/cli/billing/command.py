@@ -108,7 +108,7 @@ async def _run(
 ) -> RunSummary:
     only = None if tenant is None else (await call_for(context, tenant)).tenant
     tenants = await tenants_waiting(context, None if only is None else only.id)
-    check_not_ahead(context, [only] if only else tenants, until_on)
+    check_not_ahead(context, [only] if only else await _of_real_time(context), until_on)
     waiting = sum([await customers_waiting(context, one, until_on) for one in tenants])
     summary = RunSummary(None if until_on is None else until_on.isoformat(), workers=workers)
     if not waiting:
@@ -140,6 +140,10 @@ async def _run(
 async def _retry(context: Context, tenant: str | None) -> None:
     for one in await _meant(context, tenant):
         await retry_parked(context, await call_for(context, show_id("tenant", one.id), "parked customers again"))
+
+
+async def _of_real_time(context: Context) -> list[Tenant]:
+    return [one for one in await list_tenants(context) if one.clock_at is None]
 
 
 async def _meant(context: Context, tenant: str | None) -> list[Tenant]:
