@@ -12,6 +12,7 @@ from bench.growth import growth
 from bench.import_shop import import_shop
 from bench.lists import lists
 from bench.measured import Measured, screen, show, write
+from bench.million import million
 from bench.over_http import get_invoice, post_invoice
 from bench.run import RUNS, Variant
 from bench.run import run as billing_run
@@ -29,6 +30,7 @@ BENCHES: dict[str, Callable[[str, int | None], Awaitable[Measured]]] = {
     "run": billing_run,
     "growth": growth,
     "soak": soak,
+    "million": million,
 }
 
 

@@ -73,7 +73,7 @@ async def lists(server_url: str, rows: int | None) -> Measured:
         filled = time.perf_counter() - began
         pages = await _pages(on)
         with tempfile.TemporaryDirectory(prefix="billsmith-bench-") as folder:
-            found = await asyncio.to_thread(_measure, on, Path(folder), pages)
+            found = await asyncio.to_thread(fetched, on.url, on.secret, Path(folder), pages)
         figures = [Figure(name, median(took), "ms", most=MOST_MS) for name, took in found.items()]
         worst = {name: round(max(took), 1) for name, took in found.items()}
         details: dict[str, Any] = {"rows": count, "seconds_to_fill": round(filled), "worst_ms": worst}
@@ -101,11 +101,11 @@ async def _pages(on: Stage) -> dict[str, str]:
     return pages
 
 
-def _measure(on: Stage, folder: Path, pages: dict[str, str]) -> dict[str, list[float]]:
+def fetched(url: str, secret: str, folder: Path, pages: dict[str, str]) -> dict[str, list[float]]:
     """Milliseconds of every page, asked for again and again in turn."""
-    headers = {"Authorization": f"Bearer {on.secret}"}
+    headers = {"Authorization": f"Bearer {secret}"}
     took: dict[str, list[float]] = {name: [] for name in pages}
-    with billsmith(on.url, folder) as served:
+    with billsmith(url, folder) as served:
         line = http.client.HTTPConnection("127.0.0.1", served.port, timeout=600)
         for nth in range(TIMES + 1):
             for name, path in pages.items():

@@ -53,7 +53,7 @@ class Pair(msgspec.Struct):
     """From the first worker's being ready to the first commit."""
 
 
-class _Total(msgspec.Struct):
+class Total(msgspec.Struct):
     """What the workers of one run did together."""
 
     documents: int = 0
@@ -124,13 +124,13 @@ async def _pair(on: Stage, of: Variant, folder: Path, *, prove: bool) -> tuple[P
     for start in range(0, len(shares), FILLING):
         await fill(shares[start : start + FILLING])
     await analyse(on.url)
-    await _billed(on, of, last)
+    await billed(on, of, last)
     for tenant in tenants if of.changed_percent else []:
         await change_some(on.context, tenant, of.changed_percent, last + timedelta(days=14))
     await analyse(on.url)
     before, since = await counts(on.url), await mark(on.url)
     meter = await Meter.on(on.url)
-    done, seconds = await _billed(on, of, this)
+    done, seconds = await billed(on, of, this)
     spent = msgspec.structs.replace(meter.spent(), seconds=seconds)
     differing = await differences(on) if prove else None
     kept = await keep(on.url, before, folder, of.workers, since)
@@ -147,9 +147,9 @@ async def _pair(on: Stage, of: Variant, folder: Path, *, prove: bool) -> tuple[P
     return pair, differing
 
 
-async def _billed(on: Stage, of: Variant, until_on: date) -> tuple[_Total, float]:
+async def billed(on: Stage, of: Variant, until_on: date) -> tuple[Total, float]:
     """What the workers did, and in how many seconds from the first batch's beginning; they are started before."""
-    total = _Total()
+    total = Total()
 
     def on_batch(done: Done) -> None:
         total.documents += done.documents

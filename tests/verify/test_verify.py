@@ -21,8 +21,8 @@ from billsmith.core.invoices import Item
 from billsmith.core.ledger import PostingKind
 from billsmith.core.tenants import NewTenant
 from billsmith.store.pool import open_pool
-from billsmith.verify import read_checks, verify
-from billsmith.verify.run import SHOWN, DatabaseUnreadable, SchemaUnknown
+from billsmith.verify import Progress, read_checks, verify
+from billsmith.verify.run import CONNECTIONS, SHOWN, DatabaseUnreadable, SchemaUnknown
 from tests.contexts import context_over
 from tests.invariants import assert_holds
 from tests.verify.conftest import Owner
@@ -46,6 +46,18 @@ async def test_a_world_made_through_actions_has_no_difference(world: World, worl
     assert sorted(check.name for check in report.checks) == sorted(check.name for check in read_checks())
     assert sorted(told, key=lambda check: check.name) == list(report.checks)
     assert report.rows["invoices"] > 30
+
+
+async def test_who_watches_hears_of_every_check_that_begins_and_ends(world: World, world_url: str) -> None:
+    heard: list[Progress] = []
+    await verify(world_url, on_progress=heard.append)
+    names = {check.name for check in read_checks()}
+    assert {name for progress in heard for name in progress.under_way} == names
+    assert [progress.ended for progress in heard] == sorted(progress.ended for progress in heard)
+    last = heard[-1]
+    assert (last.ended, last.under_way) == (last.checks, ()) == (len(names), ())
+    assert last.rows_read == last.rows > 0
+    assert max(len(progress.under_way) for progress in heard) == CONNECTIONS
 
 
 async def test_the_invariants_hold_in_that_world(world: World, owner: Owner) -> None:

@@ -19,7 +19,7 @@ TRANSACTIONS_AT_ONCE = 200
 """How many transactions' events are numbered in one go."""
 EVENTS_AT_ONCE = 10_000
 """Behind so many events no further transaction's are: a run's batch has thousands, and readers wait for one go."""
-LOOKED_THROUGH = 5_000
+LOOKED_THROUGH = 2_000
 """Among so many events a page of one type is looked for: what is rare must not cost reading everything."""
 TURNS_FOR_A_READER = 20
 """So often a reader numbers, at most; the rest is the dispatcher's."""

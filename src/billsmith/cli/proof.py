@@ -65,11 +65,11 @@ def watched(*, quiet: bool) -> Iterator[Callable[[Progress], None]]:
         *columns, console=errors, transient=True, disable=quiet, speed_estimate_period=WHOLE_RUN_SECONDS
     )
     with shown:
-        checking = shown.add_task("counting rows", total=1.0)
+        checking = shown.add_task("counting rows", total=None)
 
         def on_progress(progress: Progress) -> None:
             said = f"{progress.ended} of {progress.checks} checks, {', '.join(progress.under_way)}"
-            shown.update(checking, completed=progress.share, description=said)
+            shown.update(checking, completed=progress.rows_read, total=progress.rows, description=said)
 
         yield on_progress
 

@@ -29,11 +29,12 @@ class CheckResult:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run is. `share` is the part of all rows that ended checks have read, by which the time left is told."""
+    """How far a run is. Of all rows that checks read, those that ended have read so many: that tells the time left."""
 
     ended: int
     checks: int
-    share: float
+    rows_read: int
+    rows: int
     under_way: tuple[str, ...]
 
 

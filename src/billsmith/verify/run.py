@@ -121,9 +121,8 @@ class _Course:
 
     def _tell(self) -> None:
         read = sum(self._rows[check] for check in self._ended)
-        share = read / max(1, sum(self._rows.values()))
         names = tuple(check.name for check in self._under_way)
-        self._on_progress(Progress(len(self._ended), len(self._rows), share, names))
+        self._on_progress(Progress(len(self._ended), len(self._rows), read, sum(self._rows.values()), names))
 
 
 @asynccontextmanager
