@@ -52,10 +52,6 @@ class Sizes(msgspec.Struct, frozen=True):
     tables: tuple[Rows, ...]
     indexes: tuple[Entries, ...]
 
-    def inserted(self, table: str) -> int:
-        """How many rows were ever written to a table."""
-        return next(one.inserted for one in self.tables if one.name == table)
-
 
 class Bloat(msgspec.Struct, frozen=True):
     """One table or index as it grew, beside the same written anew in one go, with the same fillfactor."""
