@@ -68,6 +68,8 @@ class BatchBilled(msgspec.Struct, frozen=True, gc=False):
 
     customers: int
     documents: int
+    printed: int = 0
+    """How many of the documents are from plates."""
 
 
 async def bill_claimed(
@@ -90,7 +92,7 @@ async def bill_claimed(
         documents += len(made)
     if printed_ids:
         await _number(connection, tenant, printed_ids)
-    return BatchBilled(len(claimed), documents)
+    return BatchBilled(len(claimed), documents, len(printing))
 
 
 async def _plain(
