@@ -56,7 +56,7 @@ class Killing:
 
     async def go_on(self, workers: list[RunWorker], running: "asyncio.Task[float]", batches: list[Done]) -> None:
         """After some batches, in the middle of others, one worker or the server, with no time to say goodbye."""
-        wanted = self.choice.randint(1, 12)
+        wanted = len(batches) + self.choice.randint(1, 12)
         while len(batches) < wanted and not running.done():  # noqa: ASYNC110  both have to be looked at
             await asyncio.sleep(0.001)
         loop = asyncio.get_running_loop()
@@ -88,8 +88,8 @@ async def a_run(settings: Settings, url: str, until_on: date, killing: Killing |
     job = Job(settings, url, until_on, None, AT_ONCE, patience_seconds=0)
     with hired(WORKERS) as workers:
         running = asyncio.create_task(run_job(workers, job, note))
-        if killing is not None:
-            await killing.go_on(workers, running, batches)
+        while killing is not None and killing.left and not running.done():
+            await killing.go_on(workers, running, batches)  # a worker that is killed is replaced, and the run goes on
         try:
             await running
         except (RunWorkerDied, DatabaseUnavailable):

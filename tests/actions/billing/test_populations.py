@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, event, given, note, settings
 
 from billsmith.actions import customers, deliver, tenants
-from billsmith.actions.billing import batches, runs
+from billsmith.actions.billing import runs
 from billsmith.actions.calls import Call
 from billsmith.actions.context import Context
 from billsmith.actions.money import accounts
@@ -25,7 +25,7 @@ from billsmith.actions.subscriptions.changing import alter
 from billsmith.actions.subscriptions.starting import subscribe
 from billsmith.clock import FixedClock
 from billsmith.core.customers import Customer, CustomerDetails
-from billsmith.core.ids import CustomerId, SubscriptionId, show_id
+from billsmith.core.ids import SubscriptionId, show_id
 from billsmith.core.payments.accounts import AccountDetails
 from billsmith.core.tenants import NewTenant
 from billsmith.errors import BillsmithError
@@ -142,31 +142,14 @@ class Side:
 
 
 class Watched:
-    """What batches did: whom they claimed, and how many documents they printed."""
+    """How many customers were in batches, and how many documents those printed."""
 
     def __init__(self) -> None:
-        self.printed = self.customers = 0
-        self._claimed: list[CustomerId] = []
+        self.customers = self.printed = 0
 
-    def claimed(self) -> list[CustomerId]:
-        """By the batch that was just done."""
-        ids, self._claimed = self._claimed, []
-        self.customers += len(ids)
-        return ids
-
-    def printing(self, print_: Any) -> Any:
-        async def printed(*args: Any) -> Any:
-            self.printed += len(args[-1])
-            return await print_(*args)
-
-        return printed
-
-    def claiming(self, bill_claimed: Any) -> Any:
-        async def billed(*args: Any) -> Any:
-            self._claimed = [one.id for one in args[4]]
-            return await bill_claimed(*args)
-
-        return billed
+    def note(self, turn: runs.Turn) -> None:
+        self.customers += turn.customers
+        self.printed += turn.printed
 
 
 class Twins:
@@ -199,7 +182,8 @@ class Twins:
         while True:
             turn = await runs.bill_batch(self.in_run.context, self.in_run.call, until_on, after, batch)
             assert turn.parked == 0
-            for id_ in self.watched.claimed():
+            self.watched.note(turn)
+            for id_ in turn.claimed:
                 await runs.bill_customer(self.alone.context, self.alone.call, pairs[id_].id, until_on)
             if turn.after is None:
                 return
@@ -215,11 +199,9 @@ def assert_same(one: Counter[str], other: Counter[str]) -> None:
 
 
 @pytest.fixture
-def watched(monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched]:
+def watched() -> Iterator[Watched]:
     """Over all examples a good share of documents has to come from plates."""
     watching = Watched()
-    monkeypatch.setattr(batches, "_print", watching.printing(batches._print))
-    monkeypatch.setattr(runs, "bill_claimed", watching.claiming(runs.bill_claimed))
     yield watching
     print(f"{watching.printed} documents were printed, of {watching.customers} customers in batches")
     assert watching.printed >= PRINTED_AT_LEAST

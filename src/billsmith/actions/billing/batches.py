@@ -69,6 +69,8 @@ class BatchBilled(msgspec.Struct, frozen=True, gc=False):
 
     customers: int
     documents: int
+    printed: int = 0
+    """How many of the documents are from plates."""
 
 
 async def bill_claimed(
@@ -91,7 +93,7 @@ async def bill_claimed(
         documents += len(made)
     if printed_ids:
         await _number(connection, tenant, printed_ids)
-    return BatchBilled(len(claimed), documents)
+    return BatchBilled(len(claimed), documents, len(printing))
 
 
 async def _plain(

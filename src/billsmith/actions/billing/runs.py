@@ -84,6 +84,9 @@ class Turn(msgspec.Struct, frozen=True, gc=False):
     customers: int = 0
     documents: int = 0
     parked: int = 0
+    printed: int = 0
+    """How many of the documents are from plates, where the batch went through at once."""
+    claimed: tuple[CustomerId, ...] = ()
     after: Place | None = None
     """Where the next one goes on; None: there was nothing behind this one."""
 
@@ -140,7 +143,7 @@ async def bill_batch(
     Whom somebody else is working on is left to a later batch. Raises ClockMoving, DatabaseUnavailable.
     """
     claimed: list[Claimed] = []
-    parked = 0
+    parked = printed = 0
 
     async def first(connection: Connection, cause: Cause) -> BatchBilled:
         claimed[:] = await run_rows.claim_customers(
@@ -168,9 +171,10 @@ async def bill_batch(
             raise ended
         documents = await _in_parts(claimed, again, park, ended)
     else:
-        documents = ended.fresh.documents
+        documents, printed = ended.fresh.documents, ended.fresh.printed
     full = len(claimed) == limit
-    return Turn(len(claimed), documents, parked, (claimed[-1].next_bill_at, shard_of(claimed[-1].id)) if full else None)
+    after_this = (claimed[-1].next_bill_at, shard_of(claimed[-1].id)) if full else None
+    return Turn(len(claimed), documents, parked, printed, tuple(one.id for one in claimed), after_this)
 
 
 async def _in_parts(
