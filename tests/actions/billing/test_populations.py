@@ -42,7 +42,9 @@ POPULATIONS = int(os.environ.get("POPULATIONS", "15"))
 PRINTED_AT_LEAST = POPULATIONS
 """Documents, so that what is compared is not the rules with themselves."""
 
-OF_CUSTOMERS = ("customers", "customer_balances", "invoices", "transfers", "events", "subscriptions", "credits")
+OF_CUSTOMERS = (
+    "customers", "customer_balances", "invoices", "transfers", "events", "subscriptions", "subscription_billing", "credits",
+)  # fmt: skip
 OF_INVOICES = ("invoice_lines", "coverage", "give_backs")
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[a-z]{2,3}_[0-9a-z]{26}")
 _NEVER_THE_SAME = ("shard", "external_id", "labels")
