@@ -43,7 +43,8 @@ PRINTED_AT_LEAST = POPULATIONS
 """Documents, so that what is compared is not the rules with themselves."""
 
 OF_CUSTOMERS = (
-    "customers", "customer_balances", "invoices", "transfers", "events", "subscriptions", "subscription_billing", "credits",
+    "customers", "customer_balances", "invoices", "transfers", "events", "subscriptions", "subscription_billing",
+    "credits",
 )  # fmt: skip
 OF_INVOICES = ("invoice_lines", "coverage", "give_backs")
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[a-z]{2,3}_[0-9a-z]{26}")
