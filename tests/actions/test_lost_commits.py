@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from billsmith.actions import customers, invoices, tenants
-from billsmith.actions.billing.drafts import finalise_due
+from billsmith.actions.billing.drafts import finalise_due_of
 from billsmith.actions.calls import Call
 from billsmith.actions.context import Context
 from billsmith.actions.invoices import NewInvoice
@@ -129,8 +129,8 @@ async def test_a_draft_still_finalises_itself_when_the_database_went_away_meanwh
     clock.at += timedelta(hours=2)
     wire.breaks_at = b"FOR NO KEY UPDATE"
     with pytest.raises(DatabaseUnavailable):
-        await finalise_due(shaky)
+        await finalise_due_of(shaky, call)
     statuses = "SELECT status FROM invoices WHERE tenant_id = $1"
     assert await context.pool.fetchval(statuses, call.tenant.id) == "draft"
-    await finalise_due(shaky)
+    await finalise_due_of(shaky, call)
     assert await context.pool.fetchval(statuses, call.tenant.id) == "open"
