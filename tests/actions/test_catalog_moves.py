@@ -1,11 +1,14 @@
 """What the catalogue does to subscribers: moved at their renewal or on a day, kept, or cancelled with their plan."""
 
+import asyncio
 from copy import deepcopy
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from billsmith.actions import advance
+import pytest
+
+from billsmith.actions import advance, catalog_moves
 from billsmith.actions import catalog as catalogs
 from billsmith.actions.calls import Call
 from billsmith.actions.catalog import Applied
@@ -23,7 +26,8 @@ from billsmith.store import operations as operation_rows
 from billsmith.store.operations import OperationItem
 from billsmith.store.pool import Pool
 from tests.actions.made import customer, everything
-from tests.actions.subscriptions.made import CLOUD, one, sell
+from tests.actions.subscriptions.made import CLOUD, one, sell, started, told_of_subscriptions
+from tests.invariants import assert_holds
 
 
 def dearer(plan: str, price: str, **fields: Any) -> dict[str, Any]:
@@ -141,24 +145,59 @@ async def test_a_retired_plan_cancels_its_subscribers_if_asked_to_each_with_its_
         assert (await last_change(context, call.tenant, id_)).kind == "cancelled"
 
 
-async def test_an_item_that_was_cut_off_is_not_done_twice(context: Context, call: Call, tim: Customer) -> None:
-    """Cut off between the change and its note, the item is worked on again under the same key."""
+async def test_workers_at_once_move_each_subscriber_once(
+    context: Context, call: Call, tim: Customer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when a lease ran out while its holder was still at it."""
+    monkeypatch.setattr(catalog_moves, "LEASE", timedelta(0))
+    monkeypatch.setattr(catalog_moves, "ITEMS_AT_ONCE", 3)
     await sell(context, call)
-    moved = await one(context, call, tim)
+    moved = [await one(context, call, tim) for _ in range(8)]
     operation = (await apply(context, call, dearer("server", "25", moves="at_renewal"))).operations["server"]
+    done = 0
+    while ended := sum(await asyncio.gather(*(carry_on_catalog_moves(context) for _ in range(4)))):
+        done += ended
+    assert done == len(moved)
+    assert {item.status for item in await items(context, call.tenant, operation)} == {"done"}
+    for subscription in moved:
+        changes = (await timeline(context, call.tenant, subscription.id)).changes
+        assert [change.kind for change in changes] == ["created", "plan_changed"]
+
+
+async def test_one_that_can_not_be_moved_stops_no_other_and_says_why(
+    context: Context, call: Call, tim: Customer, pool: Pool
+) -> None:
+    await sell(context, call)
+    subscriptions = [await one(context, call, tim) for _ in range(5)]
+    broken, priceless = subscriptions[1], subscriptions[3]
+    operation = (await apply(context, call, dearer("server", "25", moves="at_renewal"))).operations["server"]
+    on = "UPDATE subscription_changes SET plan_version_id = $3 WHERE tenant_id = $1 AND subscription_id = $2"
+    sold_in = "UPDATE subscriptions SET currency = $3 WHERE tenant_id = $1 AND id = $2"
+    await pool.execute(on, call.tenant.id, broken.id, call.tenant.id)  # a version that there is not
+    await pool.execute(sold_in, call.tenant.id, priceless.id, "CHF")
     while await carry_on_catalog_moves(context):
         pass
-    await context.pool.execute(
-        "UPDATE operation_items SET status = 'waiting', detail = NULL WHERE tenant_id = $1", call.tenant.id
-    )
-    await context.pool.execute(
-        "UPDATE operations SET status = 'running', finished_at = NULL, lease_until = $2 WHERE tenant_id = $1",
-        call.tenant.id, context.clock.wall(),
-    )  # fmt: skip
-    before = await timeline(context, call.tenant, moved.id)
-    assert await carry_on_catalog_moves(context) == 1
-    assert await timeline(context, call.tenant, moved.id) == before
-    assert [item.status for item in await items(context, call.tenant, operation)] == ["done"]
+    found = {item.item_id: item for item in await items(context, call.tenant, operation)}
+    assert {id_ for id_, item in found.items() if item.status == "refused"} == {broken.id, priceless.id}
+    assert (found[priceless.id].detail or {})["code"] == "currency_without_price"
+    assert (found[broken.id].detail or {})["code"] == "internal_error"
+    for subscription in (subscriptions[0], subscriptions[2], subscriptions[4]):
+        assert (await last_change(context, call.tenant, subscription.id)).kind == "plan_changed"
+    await pool.execute(on, call.tenant.id, broken.id, broken.plan_version_id)
+    await pool.execute(sold_in, call.tenant.id, priceless.id, "EUR")
+
+
+async def test_several_of_one_group_are_ended_in_one_go(context: Context, call: Call, tim: Customer) -> None:
+    await sell(context, call)
+    ids = (await started(context, call, tim, "server", "backup", "backup")).ids
+    retired = (await catalogs.retire_plan(context, call, "backup", "immediate")).fresh
+    assert retired.operation is not None
+    while await carry_on_catalog_moves(context):
+        pass
+    assert [(await last_change(context, call.tenant, id_)).kind for id_ in ids] == ["created", "cancelled", "cancelled"]
+    told = await told_of_subscriptions(context, call.tenant)
+    assert told.count("subscription.cancelled") == 2
+    await assert_holds(context.pool, call.tenant.id)
 
 
 async def test_a_subscription_that_left_its_version_meanwhile_is_left_alone(

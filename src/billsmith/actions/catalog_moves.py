@@ -1,9 +1,10 @@
 """What the catalogue does to subscribers: moved to a new version, cancelled with their plan. Workers carry it on.
 
 Whom it is about is looked up on the day from which the version is sold, so that nobody is left out who came before.
+A few hundred are done in one transaction, which notes what became of each: one that was cut off was not done at all.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, cast
@@ -11,27 +12,28 @@ from uuid import UUID
 
 import msgspec
 
-from billsmith.actions.calls import Answer, Call, ClockMoving, Keyed, KeyRunning, carry_out
+from billsmith.actions.calls import Call, ClockMoving, carry_out
 from billsmith.actions.catalog import CANCEL, MOVE
 from billsmith.actions.context import Context
+from billsmith.actions.money.sweeping import in_halves
 from billsmith.actions.saving import record_facts
-from billsmith.actions.subscriptions.asking import Asked, VersionMove
-from billsmith.actions.subscriptions.changing import alter_in
-from billsmith.actions.subscriptions.loading import lock_group_of
+from billsmith.actions.subscriptions.asking import Asked, VersionMove, decided
+from billsmith.actions.subscriptions.loading import lock_groups_of
+from billsmith.actions.subscriptions.saving import save_altered
 from billsmith.core.catalog.plans import PlanVersion
+from billsmith.core.customers import not_deleted
 from billsmith.core.facts import Fact
-from billsmith.core.ids import OperationId, PlanVersionId, SubscriptionId, TenantId, read_id, shard_of, show_id
+from billsmith.core.ids import GroupId, OperationId, PlanVersionId, SubscriptionId, TenantId, read_id, shard_of, show_id
 from billsmith.core.subscriptions.cancelling import Cancel
 from billsmith.core.subscriptions.days import When
-from billsmith.core.subscriptions.group import member_of
-from billsmith.core.subscriptions.timeline import Timeline
+from billsmith.core.subscriptions.group import Altered, Group, member_of
+from billsmith.core.subscriptions.timeline import OVER, Timeline
 from billsmith.core.tenants import Tenant
 from billsmith.core.time_zones import local_day
-from billsmith.errors import BillsmithError, Unavailable
+from billsmith.errors import BillsmithError
 from billsmith.store import operations as operation_rows
 from billsmith.store import tenants as tenant_rows
 from billsmith.store.events import Cause
-from billsmith.store.operations import OperationItem
 from billsmith.store.pool import Connection
 from billsmith.store.selling import catalog as catalog_rows
 from billsmith.store.transaction import transact
@@ -39,12 +41,13 @@ from billsmith.store.transaction import transact
 LEASE = timedelta(minutes=2)
 LOOK_AGAIN_AFTER = timedelta(minutes=1)
 """When a version that is not sold yet is looked at again."""
-ITEMS_AT_ONCE = 50
+ITEMS_AT_ONCE = 500
 OPERATIONS_AT_ONCE = 4
 PAGE = 5_000
 
 Told = dict[str, Any]
-Step = Callable[[Connection, Cause, SubscriptionId], Awaitable[Told]]
+Wanted = Callable[[Timeline], Asked | None]
+"""What is asked of a subscription; None: it is left alone."""
 
 
 async def carry_on_catalog_moves(context: Context) -> int:
@@ -78,26 +81,32 @@ async def _carry_on(context: Context, call: Call, kind: str, id_: OperationId) -
     operation = await operation_rows.get_operation(context.pool, tenant.id, id_)
     assert operation is not None, "an operation is never deleted"
     asked = operation.input or {}
-    wall = context.clock.wall()
+    call = msgspec.structs.replace(call, actor=asked.get("actor") or call.actor, reason=asked.get("reason"), keyed=None)
     if not _is_due(context, tenant, asked):
-        await operation_rows.extend_lease(context.pool, tenant.id, id_, wall + LOOK_AGAIN_AFTER)
+        await operation_rows.extend_lease(context.pool, tenant.id, id_, context.clock.wall() + LOOK_AGAIN_AFTER)
         return 0
     versions = await _versions_left(context, tenant, asked)
     await _gather(context, tenant, id_, [version.id for version in versions])
-    items = await operation_rows.waiting_items(context.pool, tenant.id, id_, ITEMS_AT_ONCE)
-    step = await _step(context, tenant, kind, asked, {version.id for version in versions})
-    for item in items:
-        if not await operation_rows.extend_lease(context.pool, tenant.id, id_, context.clock.wall() + LEASE):
-            return 0  # cancelled meanwhile
-        became = await _one(context, call, id_, asked, item, step)
-        if became is None:
-            return 0  # somebody else is at it still, or the clock is moving: when the lease has passed
-        await operation_rows.end_item(context.pool, tenant.id, id_, item.item_id, *became)
+    wanted = await _wanted(context, tenant, kind, asked, {version.id for version in versions})
+    waiting = await operation_rows.waiting_items(context.pool, tenant.id, id_, ITEMS_AT_ONCE)
+    items = [SubscriptionId(item.item_id) for item in waiting]
+
+    async def work(some: Sequence[SubscriptionId]) -> int:
+        return await _do(context, call, id_, some, wanted)
+
+    async def refuse(one: SubscriptionId, error: Exception) -> None:
+        refused = {one: ("refused", {"code": "internal_error", "detail": f"{type(error).__name__}: {error}"[:500]})}
+        await operation_rows.end_items(context.pool, tenant.id, id_, refused)
+
+    try:
+        done = await in_halves(items, work, refuse)
+    except ClockMoving:
+        return 0  # when the lease has passed
     if len(items) < ITEMS_AT_ONCE:
         await _complete(context, call, kind, id_)
     else:
         await operation_rows.extend_lease(context.pool, tenant.id, id_, context.clock.wall())  # anybody may go on
-    return len(items)
+    return done
 
 
 def _is_due(context: Context, tenant: Tenant, asked: Told) -> bool:
@@ -130,8 +139,8 @@ async def _gather(context: Context, tenant: Tenant, id_: OperationId, versions: 
     await transact(context.pool, work)
 
 
-async def _step(context: Context, tenant: Tenant, kind: str, asked: Told, versions: set[PlanVersionId]) -> Step:
-    """What is done to one subscription; one that has left these versions, or ended, is left alone."""
+async def _wanted(context: Context, tenant: Tenant, kind: str, asked: Told, versions: set[PlanVersionId]) -> Wanted:
+    """What is done to each; one that has left these versions, or ended, is left alone."""
     version: PlanVersion | None = None
     when: When = cast(When, asked.get("policy", "end_of_term"))
     if kind == MOVE:
@@ -139,20 +148,15 @@ async def _step(context: Context, tenant: Tenant, kind: str, asked: Told, versio
         version = (await catalog_rows.get_versions(context.pool, tenant.id, [version_id]))[version_id]
         when = "end_of_term" if asked["moves_on"] is None else date.fromisoformat(asked["moves_on"])
 
-    async def step(connection: Connection, cause: Cause, id_: SubscriptionId) -> Told:
-        group = await lock_group_of(connection, tenant, id_, cause.caused_at)
-        timeline = member_of(group, id_)
+    def wanted(timeline: Timeline) -> Asked | None:
         row = timeline.subscription
-        if row.status in ("cancelled", "expired") or row.plan_version_id not in versions:
-            return {"left_alone": "it is no longer on an older version" if kind == MOVE else "it has ended"}
-        wanted: Asked = Cancel(billing=when)
+        if row.status in OVER or row.plan_version_id not in versions:
+            return None
         if version is not None:
-            wanted = VersionMove(version, when, _own_prices(timeline, version))
-        done = await alter_in(connection, context, cause, tenant, id_, wanted, "later")
-        on = [change.billing_on for changed_id, change in done.decided[0].added if changed_id == id_]
-        return {"from": on[0].isoformat() if on and on[0] is not None else None}
+            return VersionMove(version, when, _own_prices(timeline, version))
+        return Cancel(billing=when)
 
-    return step
+    return wanted
 
 
 def _own_prices(timeline: Timeline, version: PlanVersion) -> dict[str, Decimal] | None:
@@ -167,29 +171,50 @@ def _own_prices(timeline: Timeline, version: PlanVersion) -> dict[str, Decimal] 
     return {code: price for code, price in prices.items() if code in codes} or None
 
 
-async def _one(
-    context: Context, call: Call, id_: OperationId, asked: Told, item: OperationItem, step: Step
-) -> tuple[str, Told] | None:
-    """What became of one; None: not now. Under a key of its own, so that one that was cut off is not done twice."""
-    told = show_id("operation", id_)
-    key = f"{told}:{show_id('subscription', item.item_id)}"
-    keyed = Keyed(key, key.encode(), lambda result: Answer(200, msgspec.json.encode(result)))
-    actor = asked.get("actor") or call.actor
-    call = msgspec.structs.replace(call, actor=actor, reason=asked.get("reason"), keyed=keyed)
+async def _do(context: Context, call: Call, id_: OperationId, items: Sequence[SubscriptionId], wanted: Wanted) -> int:
+    """Do it to some that nobody else did it to, and note what became of each, in one transaction; how many."""
+    tenant = call.tenant
 
-    async def verb(connection: Connection, cause: Cause) -> Told:
-        return await step(connection, cause, SubscriptionId(item.item_id))
+    async def verb(connection: Connection, cause: Cause) -> int:
+        # Held by its row until the commit: whoever else carries it on, or cancels it, waits.
+        if not await operation_rows.extend_lease(connection, tenant.id, id_, context.clock.wall() + LEASE):
+            return 0  # cancelled meanwhile
+        waiting = await operation_rows.waiting_of(connection, tenant.id, id_, items)
+        groups = await lock_groups_of(connection, tenant, waiting, cause.caused_at)
+        altered, ended = _decided(groups, waiting, wanted)
+        if altered:
+            await save_altered(connection, context, cause, altered)
+        await operation_rows.end_items(connection, tenant.id, id_, ended)
+        return len(ended)
 
-    try:
-        outcome = await carry_out(context, call, verb)
-    except (KeyRunning, ClockMoving):
-        return None
-    except Unavailable:
-        raise
-    except BillsmithError as error:
-        return "refused", {"code": error.code, "detail": error.detail}
-    assert outcome.answer is not None
-    return "done", msgspec.json.decode(outcome.answer.body)
+    return (await carry_out(context, call, verb)).fresh
+
+
+def _decided(
+    groups: dict[SubscriptionId, Group], items: Sequence[SubscriptionId], wanted: Wanted
+) -> tuple[list[Altered], dict[SubscriptionId, tuple[str, Told]]]:
+    """What is to be saved, and what became of each; of a group's members each finds it as the one before left it."""
+    now: dict[GroupId, Group] = {}
+    altered: list[Altered] = []
+    ended: dict[SubscriptionId, tuple[str, Told]] = {}
+    for id_ in items:
+        group_id = groups[id_].lead.subscription.group_id
+        group = now.get(group_id, groups[id_])
+        asked = wanted(member_of(group, id_))
+        if asked is None:
+            ended[id_] = ("done", {"left_alone": "it has ended, or is not on what this is about any more"})
+            continue
+        try:
+            not_deleted(group.customer)
+            one = decided(group, id_, asked)
+        except BillsmithError as error:
+            ended[id_] = ("refused", {"code": error.code, "detail": error.detail})
+            continue
+        now[group_id] = one.group
+        altered.append(one)
+        on = [change.billing_on for changed_id, change in one.added if changed_id == id_]
+        ended[id_] = ("done", {"from": on[0].isoformat() if on and on[0] is not None else None})
+    return altered, ended
 
 
 async def _complete(context: Context, call: Call, kind: str, id_: OperationId) -> None:
@@ -205,4 +230,4 @@ async def _complete(context: Context, call: Call, kind: str, id_: OperationId) -
         told = {"id": show_id("operation", id_), "kind": kind, "items": items}
         await record_facts(connection, context, cause, [Fact("operation.completed", id_, 2, told, None)])
 
-    await carry_out(context, msgspec.structs.replace(call, keyed=None), verb)
+    await carry_out(context, call, verb)

@@ -1,13 +1,13 @@
 """Long work that was asked for: imports and the documents they made, bulk work and what became of each item."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
 
-from billsmith.core.ids import CustomerId, InvoiceId, OperationId, TenantId, shard_of
+from billsmith.core.ids import CustomerId, InvoiceId, OperationId, SubscriptionId, TenantId, shard_of
 from billsmith.core.operations import Operation
 from billsmith.store.pool import Connection, Pool
 from billsmith.store.queries import load
@@ -178,6 +178,14 @@ async def waiting_items(
     return [OperationItem(*row) for row in rows]
 
 
+async def waiting_of(
+    connection: Connection, tenant_id: TenantId, id_: OperationId, ids: Sequence[SubscriptionId]
+) -> list[SubscriptionId]:
+    """Those of some items to which nothing was done yet, in the order of their ids."""
+    rows = await connection.fetch(_SQL["waiting_of"], tenant_id, id_, ids)
+    return [row["item_id"] for row in rows]
+
+
 async def list_items(
     connection: Connection | Pool, tenant_id: TenantId, id_: UUID, status: str | None, after: UUID | None, limit: int
 ) -> list[OperationItem]:
@@ -191,6 +199,17 @@ async def end_item(
 ) -> None:
     """What became of an item."""
     await connection.execute(_SQL["end_item"], tenant_id, id_, item_id, status, detail)
+
+
+async def end_items(
+    connection: Connection | Pool,
+    tenant_id: TenantId,
+    id_: OperationId,
+    ended: Mapping[SubscriptionId, tuple[str, Any]],
+) -> None:
+    """What became of each of some items."""
+    columns = (list(ended), [status for status, _ in ended.values()], [detail for _, detail in ended.values()])
+    await connection.execute(_SQL["end_items"], tenant_id, id_, *columns)
 
 
 async def has_items(connection: Connection | Pool, tenant_id: TenantId, id_: UUID) -> bool:

@@ -41,6 +41,17 @@ async def lock_group_of(connection: Connection, tenant: Tenant, id_: UUID, at: d
     return (await load_groups(connection, tenant, {first.group_id: customer}, at))[first.group_id]
 
 
+async def lock_groups_of(
+    connection: Connection, tenant: Tenant, ids: Iterable[SubscriptionId], at: datetime
+) -> dict[SubscriptionId, Group]:
+    """The groups that subscriptions belong to, their customers locked; one that isn't there is left out."""
+    rows = await subscription_rows.get_subscriptions(connection, tenant.id, ids)
+    customers = await customer_rows.lock_customers(connection, tenant.id, {one.customer_id for one in rows.values()})
+    owners = {one.group_id: customers[one.customer_id] for one in rows.values()}
+    groups = await load_groups(connection, tenant, owners, at)
+    return {one.id: groups[one.group_id] for one in rows.values()}
+
+
 async def load_groups(
     connection: Connection | Pool, tenant: Tenant, owners: Mapping[GroupId, Customer], at: datetime
 ) -> dict[GroupId, Group]:

@@ -74,6 +74,15 @@ ORDER BY item_id LIMIT $5;
 -- name: end_item
 UPDATE operation_items SET status = $4, detail = $5 WHERE tenant_id = $1 AND operation_id = $2 AND item_id = $3;
 
+-- name: waiting_of
+SELECT item_id FROM operation_items
+WHERE tenant_id = $1 AND operation_id = $2 AND item_id = ANY ($3::uuid[]) AND status = 'waiting' ORDER BY item_id;
+
+-- name: end_items
+UPDATE operation_items SET status = ended.status, detail = ended.detail
+FROM unnest($3::uuid[], $4::text[], $5::jsonb[]) AS ended (item_id, status, detail)
+WHERE tenant_id = $1 AND operation_id = $2 AND operation_items.item_id = ended.item_id;
+
 -- name: has_items
 SELECT EXISTS (SELECT FROM operation_items WHERE tenant_id = $1 AND operation_id = $2);
 
