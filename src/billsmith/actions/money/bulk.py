@@ -158,10 +158,10 @@ async def list_operations(context: Context, tenant: Tenant, before: UUID | None,
 
 async def list_items(
     context: Context, tenant: Tenant, id_: UUID, status: str | None, after: UUID | None, limit: int
-) -> list[OperationItem]:
-    """What became of each item, in the order of their ids. Raises OperationNotFound."""
-    await _alone(context.pool, tenant, id_)
-    return await operation_rows.list_items(context.pool, tenant.id, id_, status, after, limit)
+) -> tuple[Operation, list[OperationItem]]:
+    """An operation, and what became of each of its items, in the order of their ids. Raises OperationNotFound."""
+    operation = await _alone(context.pool, tenant, id_)
+    return operation, await operation_rows.list_items(context.pool, tenant.id, id_, status, after, limit)
 
 
 async def _carry_on(context: Context, tenant: Tenant, id_: OperationId, clock_holder: UUID | None = None) -> int:

@@ -110,10 +110,10 @@ async def get(asked: Asked) -> Response:
 async def items(asked: Asked) -> Response:
     """What became of each item."""
     limit, status = limit_of(asked.query), one_of(asked.query, "status", _STATUSES)
-    id_ = asked.id("operation")
-    kind = (await bulk.get_operation(asked.context, asked.tenant, id_)).operation.kind
-    found = await bulk.list_items(asked.context, asked.tenant, id_, status, _after(asked), limit + 1)
-    return answer(page_of(found, limit, lambda item: _item(item, kind), lambda item: Cursor(item.item_id)))
+    operation, found = await bulk.list_items(
+        asked.context, asked.tenant, asked.id("operation"), status, _after(asked), limit + 1
+    )
+    return answer(page_of(found, limit, lambda item: _item(item, operation.kind), lambda item: Cursor(item.item_id)))
 
 
 async def cancel(asked: Asked) -> Response:
