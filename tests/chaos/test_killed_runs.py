@@ -28,7 +28,10 @@ from tests.private_postgres.stage import Stage
 CUSTOMERS = int(os.environ.get("BILLSMITH_CHAOS_CUSTOMERS", "2000"))
 SEEDS = int(os.environ.get("BILLSMITH_CHAOS_SEEDS", "1"))
 AT_ONCE = max(20, CUSTOMERS // 200)
+BATCHES = CUSTOMERS // AT_ONCE
 KILLS = 6
+"""Spread over the whole run: on average a seventh of its batches lies before each, and behind the last."""
+A_BATCH_SECONDS = max(0.05, AT_ONCE / 4000)
 WORKERS = 2
 DATABASE = "billsmith_chaos"
 
@@ -52,20 +55,23 @@ class Killing:
         self.stage = stage
         self.choice = random.Random(seed)
         self.left = KILLS
-        self.workers = self.servers = 0
+        self.workers = self.servers = self.before = 0
+        self.after: list[int] = []
+        """How many batches of the whole run were done at each kill."""
 
     async def go_on(self, workers: list[RunWorker], running: "asyncio.Task[float]", batches: list[Done]) -> None:
         """After some batches, in the middle of others, one worker or the server, with no time to say goodbye."""
-        wanted = len(batches) + self.choice.randint(1, 12)
+        wanted = len(batches) + self.choice.randint(1, 2 * BATCHES // (KILLS + 1))
         while len(batches) < wanted and not running.done():  # noqa: ASYNC110  both have to be looked at
             await asyncio.sleep(0.001)
         loop = asyncio.get_running_loop()
-        until = loop.time() + self.choice.random() * 0.05
+        until = loop.time() + self.choice.random() * A_BATCH_SECONDS
         while loop.time() < until and not running.done():  # noqa: ASYNC110  in the middle of a batch, not at its end
             await asyncio.sleep(0.001)
         if running.done() or not self.left:
             return
         self.left -= 1
+        self.after.append(self.before + len(batches))
         if self.choice.random() < 0.5:
             process = self.choice.choice(workers).process
             assert process.pid is not None
@@ -94,6 +100,9 @@ async def a_run(settings: Settings, url: str, until_on: date, killing: Killing |
             await running
         except (RunWorkerDied, DatabaseUnavailable):
             return False
+        finally:
+            if killing is not None:
+                killing.before += len(batches)
     assert sum(done.parked for done in batches) == 0, "who is not to blame is not parked"
     return True
 
@@ -134,7 +143,10 @@ async def test_a_run_that_is_killed_again_and_again_makes_every_document_once(se
             counts = dict(await connection.fetchrow(COUNTS) or {})
             await connection.close()
             report = await verify(url)
-        print(f"seed {seed}: {killing.workers} workers and {killing.servers} servers killed, {times} starts, {counts}")
+        print(
+            f"seed {seed}: {killing.workers} workers and {killing.servers} servers killed,"
+            f" after batches {killing.after}, {times} starts, {counts}, verify: {report.found} differences"
+        )
         assert killing.workers + killing.servers > 0
         assert (counts["twice"], counts["lost"]) == (0, 0)
         assert counts["invoices"] == counts["numbers"] == counts["sequences"] == counts["last"] == 2 * CUSTOMERS
