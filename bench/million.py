@@ -46,20 +46,17 @@ async def million(server_url: str, rows: int | None) -> Measured:
     async with stage(server_url, customers=1) as on:
         [tenant] = await found(on.context, 1)
         await _fill(on, tenant, invoices // MONTHS)
-        figures, details = await measured(on, tenant)
-        differences = details["differences"]
-        return Measured(f"At {invoices:,} invoices", figures, differences, details)
+        return await measured(on, tenant, f"At {invoices:,} invoices")
 
 
-async def measured(on: Stage, tenant: Tenant) -> tuple[list[Figure], dict[str, Any]]:
+async def measured(on: Stage, tenant: Tenant, name: str) -> Measured:
     """Everything on a company that is there; each with the time it took and by how much our memory grew."""
     report, figures = await _timed("verify", lambda: verify(on.url), VERIFY_SECONDS)
-    found_ = report.found
     longest, more = await _timed("numbering all events that wait", lambda: _number(on))
     figures += [*more, Figure("… its longest transaction", longest * 1000, "ms")]
     _, more = await _timed("verify with them numbered", lambda: verify(on.url), VERIFY_SECONDS)
     figures += more
-    forecast_, more = await _timed("a dry run of the month after", lambda: _dry_run(on, tenant))
+    forecasted, more = await _timed("a dry run of the month after", lambda: _dry_run(on, tenant))
     figures += more
     _, more = await _timed("what a new price changes, and for whom", lambda: _diff(on, tenant), 1)
     figures += more
@@ -68,13 +65,13 @@ async def measured(on: Stage, tenant: Tenant) -> tuple[list[Figure], dict[str, A
     with tempfile.TemporaryDirectory(prefix="billsmith-bench-") as folder:
         took = await asyncio.to_thread(fetched, on.url, key.secret, Path(folder), pages)
     figures += [Figure(name, median(times), "ms", most=PAGE_MS) for name, times in took.items()]
-    details = {"differences": found_, "rows": report.rows, "checks": _slowest(report), "load": os.getloadavg()[0]}
-    return figures, details | {"dry_run_customers": forecast_.customers}
+    details = {"rows": report.rows, "checks": _slowest(report), "load": os.getloadavg()[0]}
+    return Measured(name, figures, report.found, details | {"dry_run_customers": forecasted.customers})
 
 
 async def _fill(on: Stage, tenant: Tenant, customers: int) -> None:
     """So many customers, billed for five months, the last of them this one."""
-    months = [date.today().replace(day=1)]  # noqa: DTZ011  any months will do
+    months = [_today(on).replace(day=1)]
     while len(months) < MONTHS:
         months.insert(0, (months[0] - timedelta(days=1)).replace(day=1))
     await fill([Share(on.settings, on.url, tenant, customers // 2, months[0], 1) for _ in range(2)])
@@ -105,9 +102,13 @@ async def _number(on: Stage) -> float:
 
 async def _dry_run(on: Stage, tenant: Tenant) -> Forecast:
     total = Forecast()
-    async for batch in forecast(on.context, tenant, date.today() + timedelta(days=31)):  # noqa: DTZ011
+    async for batch in forecast(on.context, tenant, _today(on) + timedelta(days=31)):
         total.add(batch)
     return total
+
+
+def _today(on: Stage) -> date:
+    return on.context.clock.wall().date()
 
 
 async def _diff(on: Stage, tenant: Tenant) -> None:

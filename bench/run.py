@@ -53,14 +53,12 @@ class Pair(msgspec.Struct):
     """From the first worker's being ready to the first commit."""
 
 
-class Total(msgspec.Struct):
-    """What the workers of one run did together."""
+class Ran(msgspec.Struct, frozen=True):
+    """What the workers of one run did together, and when after the first of them was ready."""
 
-    documents: int = 0
-    parked: int = 0
-    memory_growth_mb: float = 0
-    ready_at: float = 0
-    first_batch_at: float = 0
+    done: Done
+    seconds: float
+    first_batch_seconds: float
 
 
 async def run(server_url: str, rows: int | None, variant: Variant | None = None) -> Measured:
@@ -130,37 +128,35 @@ async def _pair(on: Stage, of: Variant, folder: Path, *, prove: bool) -> tuple[P
     await analyse(on.url)
     before, since = await counts(on.url), await mark(on.url)
     meter = await Meter.on(on.url)
-    done, seconds = await billed(on, of, this)
-    spent = msgspec.structs.replace(meter.spent(), seconds=seconds)
+    ran = await billed(on, of, this)
+    spent = msgspec.structs.replace(meter.spent(), seconds=ran.seconds)
     differing = await differences(on) if prove else None
     kept = await keep(on.url, before, folder, of.workers, since)
     floor = await copied(on.url, kept)
     pair = Pair(
-        documents=done.documents,
+        documents=ran.done.documents,
         run=spent,
         floor=floor.spent,
         floor_of_added_seconds=floor.added_seconds,
         written_mb=kept.octets / 2**20,
-        memory_growth_mb=done.memory_growth_mb,
-        first_batch_seconds=done.first_batch_at - done.ready_at,
+        memory_growth_mb=ran.done.memory_growth_mb,
+        first_batch_seconds=ran.first_batch_seconds,
     )
     return pair, differing
 
 
-async def billed(on: Stage, of: Variant, until_on: date) -> tuple[Total, float]:
-    """What the workers did, and in how many seconds from the first batch's beginning; they are started before."""
-    total = Total()
+async def billed(on: Stage, of: Variant, until_on: date) -> Ran:
+    """A run by workers that are started before it."""
+    total, first_batch_at = Done(), 0.0
 
     def on_batch(done: Done) -> None:
-        total.documents += done.documents
-        total.parked += done.parked
-        total.memory_growth_mb = max(total.memory_growth_mb, done.memory_growth_mb)
-        total.ready_at = total.ready_at or done.ready_at
-        if done.customers and not total.first_batch_at:
-            total.first_batch_at = time.monotonic()
+        nonlocal first_batch_at
+        total.add(done)
+        if done.customers and not first_batch_at:
+            first_batch_at = time.monotonic()
 
     with hired(of.workers) as workers:
         seconds = await run_job(workers, Job(on.settings, on.url, until_on, None, SWEEP), on_batch)
     if total.parked:
         raise RuntimeError(f"{total.parked} customers could not be billed")
-    return total, seconds
+    return Ran(total, seconds, first_batch_at - total.ready_at)

@@ -39,8 +39,7 @@ async def test_connections_act_as_the_programs_role_in_utc(alone: Pool) -> None:
 async def test_a_process_that_slept_too_long_in_a_transaction_has_lost_it_and_is_not_to_blame(alone: Pool) -> None:
     async def sleep(connection: Connection) -> None:
         await connection.execute("SET LOCAL idle_in_transaction_session_timeout = '1ms'")
-        stopped = connection._con._protocol.is_connected  # type: ignore[union-attr]
-        while stopped():  # noqa: ASYNC110  until the server has let go
+        while not connection.is_closed():  # noqa: ASYNC110  until the server has let go
             await asyncio.sleep(0.01)
         await connection.execute("SELECT 1")
 

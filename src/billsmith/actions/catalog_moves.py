@@ -34,6 +34,7 @@ from billsmith.errors import BillsmithError
 from billsmith.store import operations as operation_rows
 from billsmith.store import tenants as tenant_rows
 from billsmith.store.events import Cause
+from billsmith.store.operations import EndedItem
 from billsmith.store.pool import Connection
 from billsmith.store.selling import catalog as catalog_rows
 from billsmith.store.transaction import transact
@@ -95,8 +96,8 @@ async def _carry_on(context: Context, call: Call, kind: str, id_: OperationId) -
         return await _do(context, call, id_, some, wanted)
 
     async def refuse(one: SubscriptionId, error: Exception) -> None:
-        refused = {one: ("refused", {"code": "internal_error", "detail": f"{type(error).__name__}: {error}"[:500]})}
-        await operation_rows.end_items(context.pool, tenant.id, id_, refused)
+        detail = {"code": "internal_error", "detail": f"{type(error).__name__}: {error}"[:500]}
+        await operation_rows.end_items(context.pool, tenant.id, id_, [(one, "refused", detail)])
 
     try:
         done = await in_halves(items, work, refuse)
@@ -192,28 +193,28 @@ async def _do(context: Context, call: Call, id_: OperationId, items: Sequence[Su
 
 def _decided(
     groups: dict[SubscriptionId, Group], items: Sequence[SubscriptionId], wanted: Wanted
-) -> tuple[list[Altered], dict[SubscriptionId, tuple[str, Told]]]:
+) -> tuple[list[Altered], list[EndedItem]]:
     """What is to be saved, and what became of each; of a group's members each finds it as the one before left it."""
     now: dict[GroupId, Group] = {}
     altered: list[Altered] = []
-    ended: dict[SubscriptionId, tuple[str, Told]] = {}
+    ended: list[EndedItem] = []
     for id_ in items:
         group_id = groups[id_].lead.subscription.group_id
         group = now.get(group_id, groups[id_])
         asked = wanted(member_of(group, id_))
         if asked is None:
-            ended[id_] = ("done", {"left_alone": "it has ended, or is not on what this is about any more"})
+            ended.append((id_, "done", {"left_alone": "it has ended, or is not on what this is about any more"}))
             continue
         try:
             not_deleted(group.customer)
             one = decided(group, id_, asked)
         except BillsmithError as error:
-            ended[id_] = ("refused", {"code": error.code, "detail": error.detail})
+            ended.append((id_, "refused", {"code": error.code, "detail": error.detail}))
             continue
         now[group_id] = one.group
         altered.append(one)
         on = [change.billing_on for changed_id, change in one.added if changed_id == id_]
-        ended[id_] = ("done", {"from": on[0].isoformat() if on and on[0] is not None else None})
+        ended.append((id_, "done", {"from": on[0].isoformat() if on and on[0] is not None else None}))
     return altered, ended
 
 

@@ -1,6 +1,6 @@
 """Long work that was asked for: imports and the documents they made, bulk work and what became of each item."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any, Literal
 from uuid import UUID
@@ -31,6 +31,10 @@ class OperationItem(msgspec.Struct, frozen=True, gc=False):
     amount_minor: int
     currency: str
     detail: dict[str, Any] | None
+
+
+EndedItem = tuple[UUID, str, Any]
+"""An item with the status that it ended in, and its detail."""
 
 
 class ItemCount(msgspec.Struct, frozen=True, gc=False):
@@ -194,22 +198,12 @@ async def list_items(
     return [OperationItem(*row) for row in rows]
 
 
-async def end_item(
-    connection: Connection | Pool, tenant_id: TenantId, id_: OperationId, item_id: UUID, status: str, detail: Any
-) -> None:
-    """What became of an item."""
-    await connection.execute(_SQL["end_item"], tenant_id, id_, item_id, status, detail)
-
-
 async def end_items(
-    connection: Connection | Pool,
-    tenant_id: TenantId,
-    id_: OperationId,
-    ended: Mapping[SubscriptionId, tuple[str, Any]],
+    connection: Connection | Pool, tenant_id: TenantId, id_: OperationId, ended: Sequence[EndedItem]
 ) -> None:
     """What became of each of some items."""
-    columns = (list(ended), [status for status, _ in ended.values()], [detail for _, detail in ended.values()])
-    await connection.execute(_SQL["end_items"], tenant_id, id_, *columns)
+    if ended:
+        await connection.execute(_SQL["end_items"], tenant_id, id_, *zip(*ended, strict=True))
 
 
 async def has_items(connection: Connection | Pool, tenant_id: TenantId, id_: UUID) -> bool:

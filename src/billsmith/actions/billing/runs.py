@@ -1,7 +1,7 @@
 """Billing runs: one customer when asked, or all for whom something is due, a batch at a time."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 
 import msgspec
@@ -11,7 +11,7 @@ from billsmith.actions.billing.batches import BatchBilled, bill_claimed
 from billsmith.actions.billing.customers import bill_in
 from billsmith.actions.calls import Call, Outcome, carry_out, previewed_or_done
 from billsmith.actions.context import Context
-from billsmith.actions.money.sweeping import NOBODYS_FAULT, in_halves, of_each_tenant
+from billsmith.actions.money.sweeping import after_failure, of_each_tenant
 from billsmith.actions.saving import lock_standing, record_facts
 from billsmith.core.customers import ParkedCustomer, not_deleted
 from billsmith.core.facts import Fact
@@ -166,29 +166,15 @@ async def bill_batch(
         parked += 1
 
     (ended,) = await asyncio.gather(carry_out(context, call, first), return_exceptions=True)
-    if isinstance(ended, BaseException):
-        if isinstance(ended, NOBODYS_FAULT) or not isinstance(ended, Exception) or not claimed:
-            raise ended
-        documents = await _in_parts(claimed, again, park, ended)
-    else:
+    if not isinstance(ended, BaseException):
         documents, printed = ended.fresh.documents, ended.fresh.printed
+    elif claimed:
+        documents = await after_failure(claimed, ended, again, park)
+    else:
+        raise ended
     full = len(claimed) == limit
     after_this = (claimed[-1].next_bill_at, shard_of(claimed[-1].id)) if full else None
     return Turn(len(claimed), documents, parked, printed, tuple(one.id for one in claimed), after_this)
-
-
-async def _in_parts(
-    claimed: Sequence[Claimed],
-    again: Callable[[Sequence[Claimed]], Awaitable[int]],
-    park: Callable[[Claimed, Exception], Awaitable[None]],
-    error: Exception,
-) -> int:
-    """Each half of a batch that failed by itself; how many documents there are. One alone is to blame."""
-    if len(claimed) == 1:
-        await park(claimed[0], error)
-        return 0
-    half = len(claimed) // 2
-    return await in_halves(claimed[:half], again, park) + await in_halves(claimed[half:], again, park)
 
 
 def _due_at(now: datetime, until_on: date | None) -> datetime:

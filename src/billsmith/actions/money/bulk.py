@@ -176,7 +176,7 @@ async def _carry_on(context: Context, tenant: Tenant, id_: OperationId, clock_ho
         became = await _refund_item(context, tenant, id_, asked, item, clock_holder)
         if became is None:
             return 0  # somebody else is at it still, or the clock is moving: when the lease has passed
-        await operation_rows.end_item(context.pool, tenant.id, id_, item.item_id, *became)
+        await operation_rows.end_items(context.pool, tenant.id, id_, [(item.item_id, *became)])
     if len(items) < ITEMS_AT_ONCE:
         await _complete(context, tenant, id_, clock_holder)
     else:

@@ -48,10 +48,20 @@ async def in_halves(
     (ended,) = await asyncio.gather(work(rows), return_exceptions=True)
     if not isinstance(ended, BaseException):
         return ended
-    if isinstance(ended, NOBODYS_FAULT) or not isinstance(ended, Exception):
-        raise ended
+    return await after_failure(rows, ended, work, park)
+
+
+async def after_failure(
+    rows: Sequence[T],
+    error: BaseException,
+    work: Callable[[Sequence[T]], Awaitable[int]],
+    park: Callable[[T, Exception], Awaitable[None]],
+) -> int:
+    """What `in_halves` does where all rows together ended with an error. Raises what it does."""
+    if isinstance(error, NOBODYS_FAULT) or not isinstance(error, Exception):
+        raise error
     if len(rows) == 1:
-        await park(rows[0], ended)
+        await park(rows[0], error)
         return 0
     half = len(rows) // 2
     return await in_halves(rows[:half], work, park) + await in_halves(rows[half:], work, park)

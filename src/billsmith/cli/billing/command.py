@@ -110,20 +110,16 @@ async def _run(
     tenants = await tenants_waiting(context, None if only is None else only.id)
     check_not_ahead(context, [only] if only else await _of_real_time(context), until_on)
     waiting = sum([await customers_waiting(context, one, until_on) for one in tenants])
-    summary = RunSummary(None if until_on is None else until_on.isoformat(), workers=workers)
+    until = None if until_on is None else until_on.isoformat()
     if not waiting:
-        return summary
+        return RunSummary(until, workers=workers)
     job = Job(settings, url, until_on, None if only is None else only.id, SWEEP)
-    began = time.perf_counter()
+    total, stopped, began = Done(), False, time.perf_counter()
     with hired(workers) as processes, _watched(waiting, quiet=quiet) as show:
 
         def on_batch(done: Done) -> None:
-            summary.customers += done.customers
-            summary.documents += done.documents
-            summary.parked += done.parked
-            summary.outages += done.outages
-            summary.worker_memory_growth_mb = max(summary.worker_memory_growth_mb, done.memory_growth_mb)
-            show(summary.customers)
+            total.add(done)
+            show(total.customers)
 
         running = asyncio.create_task(run_job(processes, job, on_batch))
         try:
@@ -131,10 +127,19 @@ async def _run(
         except asyncio.CancelledError:  # Ctrl-C: what is under way is ended, the rest stays for the next run
             for process in processes:
                 process.end_soon()
-            summary.stopped = True
+            stopped = True
             await running
-    summary.seconds = round(time.perf_counter() - began, 3)
-    return summary
+    return RunSummary(
+        until=until,
+        customers=total.customers,
+        documents=total.documents,
+        parked=total.parked,
+        outages=total.outages,
+        seconds=round(time.perf_counter() - began, 3),
+        workers=workers,
+        worker_memory_growth_mb=total.memory_growth_mb,
+        stopped=stopped,
+    )
 
 
 async def _retry(context: Context, tenant: str | None) -> None:

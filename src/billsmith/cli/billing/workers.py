@@ -35,8 +35,6 @@ ASK_EVERY_SECONDS = 2.0
 """Who has something due is asked so often: that walks over all that was billed and is not forgotten yet."""
 LOOKS_AT_THE_END = 10
 """So often a worker looks again for customers that others hold, before it leaves them to them."""
-
-
 DATABASE_PATIENCE_SECONDS = 60.0
 """How long a worker waits for a database that went away, such as for its restart."""
 ASK_AGAIN_SECONDS = 0.5
@@ -73,6 +71,15 @@ class Done(msgspec.Struct):
     memory_growth_mb: float = 0
     ready_at: float = 0
     """By the machine's own clock, of the first thing that it says."""
+
+    def add(self, other: "Done") -> None:
+        """Count in what else was done, by whomever; memory is that of the worker that grew most."""
+        self.customers += other.customers
+        self.documents += other.documents
+        self.parked += other.parked
+        self.outages += other.outages
+        self.memory_growth_mb = max(self.memory_growth_mb, other.memory_growth_mb)
+        self.ready_at = self.ready_at or other.ready_at
 
 
 class RunWorker(msgspec.Struct):

@@ -71,9 +71,6 @@ SELECT item_id, status, amount_minor, currency, detail FROM operation_items
 WHERE tenant_id = $1 AND operation_id = $2 AND ($3::text IS NULL OR status = $3) AND ($4::uuid IS NULL OR item_id > $4)
 ORDER BY item_id LIMIT $5;
 
--- name: end_item
-UPDATE operation_items SET status = $4, detail = $5 WHERE tenant_id = $1 AND operation_id = $2 AND item_id = $3;
-
 -- name: waiting_of
 SELECT item_id FROM operation_items
 WHERE tenant_id = $1 AND operation_id = $2 AND item_id = ANY ($3::uuid[]) AND status = 'waiting' ORDER BY item_id;
